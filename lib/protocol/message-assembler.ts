@@ -1,0 +1,98 @@
+// Fragments to messages (RFC 6455 §5.4): their order, the limit on a message's size, UTF-8 as it arrives (§8.1).
+import { constants } from 'node:buffer'
+import { ProtocolError } from './errors.ts'
+import type { FrameHeader } from './frame-header.ts'
+import { Opcode } from './opcode.ts'
+import { PayloadBuffer, takeBytes } from './payload-buffer.ts'
+import { decodeText, Utf8Validator } from './utf8.ts'
+
+/** Fragments without a byte in them that may follow each other; then it is no message but a flood (§10.4). */
+export const MAX_EMPTY_FRAGMENTS = 1000
+
+/** A text message is a string, a binary one a Buffer that belongs to the receiver. */
+export type MessageData = string | Buffer
+
+export class MessageAssembler {
+  readonly #maxPayload: number
+  /** No string holds more, and none has more UTF-16 units than bytes. */
+  readonly #maxText: number
+  readonly #payload = new PayloadBuffer()
+  readonly #utf8 = new Utf8Validator()
+  #opcode: number = Opcode.Continuation
+  #emptyFragments = 0
+
+  /** @param maxPayload - most bytes of a message, all its fragments together */
+  constructor (maxPayload: number) {
+    this.#maxPayload = Math.min(maxPayload, constants.MAX_LENGTH)
+    this.#maxText = Math.min(maxPayload, constants.MAX_STRING_LENGTH)
+  }
+
+  /** True from the first fragment's header to the last one's end. */
+  get inMessage (): boolean {
+    return this.#opcode !== Opcode.Continuation
+  }
+
+  /** Opcode of the message whose last fragment has just ended, or that is being put together. */
+  get opcode (): number {
+    return this.#opcode
+  }
+
+  /**
+   * Takes note of a data frame's header, before any of its payload.
+   *
+   * @throws {ProtocolError} `FST_WS_TOO_BIG` for what the header announces, `FST_WS_TOO_MANY_EMPTY_FRAGMENTS`
+   */
+  begin (header: FrameHeader): void {
+    if (header.opcode !== Opcode.Continuation) this.#opcode = header.opcode
+    if (this.#payload.length + header.payloadLength > this.#limitOf(this.#opcode)) throw new ProtocolError('FST_WS_TOO_BIG')
+    if (header.payloadLength > 0 || header.fin) this.#emptyFragments = 0
+    else if (++this.#emptyFragments > MAX_EMPTY_FRAGMENTS) throw new ProtocolError('FST_WS_TOO_MANY_EMPTY_FRAGMENTS')
+  }
+
+  /**
+   * Adds unmasked payload of the current frame.
+   *
+   * @throws {ProtocolError} `FST_WS_INVALID_UTF8` at the first byte that cannot be right
+   */
+  append (bytes: Buffer, start: number, end: number): void {
+    if (this.#opcode === Opcode.Text) this.#utf8.push(bytes, start, end)
+    this.#payload.append(bytes, start, end)
+  }
+
+  /**
+   * Ends the message and returns it.
+   *
+   * @throws {ProtocolError} `FST_WS_INVALID_UTF8` for a text that ends inside a character
+   */
+  finish (): MessageData {
+    const isText = this.#opcode === Opcode.Text
+    if (isText) this.#utf8.end()
+    const payload = this.#payload.take()
+    this.#opcode = Opcode.Continuation
+    return isText ? payload.toString('utf8') : payload
+  }
+
+  /**
+   * Turns a message that is one frame, all there, into its data, without keeping anything.
+   *
+   * @param ascii - true when the payload is known to be ASCII
+   * @throws {ProtocolError} `FST_WS_TOO_BIG`, `FST_WS_INVALID_UTF8`
+   */
+  single (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean): MessageData {
+    const end = start + header.payloadLength
+    if (header.payloadLength > this.#limitOf(header.opcode)) throw new ProtocolError('FST_WS_TOO_BIG')
+    return header.opcode === Opcode.Text ? decodeText(bytes, start, end, ascii) : takeBytes(bytes, start, end)
+  }
+
+  #limitOf (opcode: number): number {
+    return opcode === Opcode.Text ? this.#maxText : this.#maxPayload
+  }
+
+  /** Lets go of an unfinished message. */
+  clear (): void {
+    this.#payload.clear()
+    this.#utf8.reset()
+    this.#opcode = Opcode.Continuation
+    this.#emptyFragments = 0
+  }
+}

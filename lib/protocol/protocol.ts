@@ -1,0 +1,238 @@
+// The core of a connection: bytes in; messages, replies and one end out (RFC 6455). No socket, no clock, no zlib:
+// whoever owns those hands bytes in, puts replies on the wire, and asks how it ended.
+import { CloseCode } from './close-code.ts'
+import { cutReason, decodeClose, encodeClose } from './close-frame.ts'
+import type { CloseStatus } from './close-frame.ts'
+import { ProtocolError } from './errors.ts'
+import type { FrameHeader } from './frame-header.ts'
+import { FrameParser } from './frame-parser.ts'
+import type { FrameReceiver } from './frame-parser.ts'
+import { MessageAssembler } from './message-assembler.ts'
+import type { MessageData } from './message-assembler.ts'
+import { isControl, Opcode } from './opcode.ts'
+import type { Role } from './role.ts'
+import { nextState } from './state.ts'
+import type { Signal, State } from './state.ts'
+
+/** What the core calls while it reads. Nothing here may throw. */
+export interface ProtocolSink {
+  /** @param data - a string for Text, a Buffer that belongs to the receiver for Binary */
+  onMessage (opcode: number, data: MessageData): void
+  /** A ping has come; its pong has gone to `onReply` already. */
+  onPing (data: Buffer): void
+  onPong (data: Buffer): void
+  /** The peer's Close frame has come; the answer to it, if one is due, has gone to `onReply` already. */
+  onClose (code: CloseCode, reason: string): void
+  /** The peer broke a rule. The Close frame that says so has gone to `onReply` already; nothing more is read. */
+  onError (error: ProtocolError): void
+  /** A control frame to put on the wire now, behind what was sent before. `payload` may be kept. */
+  onReply (opcode: typeof Opcode.Pong | typeof Opcode.Close, payload: Buffer): void
+}
+
+export interface ProtocolOptions {
+  readonly role: Role
+  /** Most bytes of one message, fragments together, after inflation. */
+  readonly maxPayload: number
+}
+
+/** How a connection ended (§7.1.4 to §7.1.6). */
+export interface Closure extends CloseStatus {
+  /** True when both Close frames were exchanged. */
+  readonly wasClean: boolean
+  /** Who ended it: the first Close frame, the failure or the end of the bytes came from here or from there. */
+  readonly initiator: 'local' | 'remote'
+}
+
+const ABNORMAL: CloseStatus = { code: CloseCode.Abnormal, reason: '' }
+
+export class Protocol implements FrameReceiver {
+  readonly role: Role
+  readonly allowedRsv = 0
+  readonly #sink: ProtocolSink
+  readonly #parser: FrameParser
+  readonly #assembler: MessageAssembler
+  #state: State = 'open'
+  #initiator: 'local' | 'remote' | undefined
+  /** What the peer's Close frame said, or what a failure says; undefined while there is neither. */
+  #status: CloseStatus | undefined
+  #wasClean = false
+
+  /** Starts behind the opening handshake: the state is `open`. */
+  constructor (sink: ProtocolSink, options: ProtocolOptions) {
+    this.role = options.role
+    this.#sink = sink
+    this.#assembler = new MessageAssembler(options.maxPayload)
+    this.#parser = new FrameParser(this)
+  }
+
+  get state (): State {
+    return this.#state
+  }
+
+  get inMessage (): boolean {
+    return this.#assembler.inMessage
+  }
+
+  /** True while bytes wait for `resume`. */
+  get hasUnread (): boolean {
+    return this.#parser.hasUnread
+  }
+
+  /** How it ended, or will have ended if the bytes end now. */
+  get closure (): Closure {
+    const { code, reason } = this.#status ?? ABNORMAL
+    return { code, reason, wasClean: this.#wasClean, initiator: this.#initiator ?? 'remote' }
+  }
+
+  /**
+   * Takes bytes from the peer. They are changed in place and belong to the core.
+   *
+   * What breaks a rule goes to `sink.onError`, behind everything valid that came before it.
+   */
+  receiveData (chunk: Buffer): void {
+    if (!this.#isReading()) return
+    try {
+      this.#parser.push(chunk)
+    } catch (error) {
+      this.#failBy(error)
+    }
+  }
+
+  /** Takes note that no more bytes will come, for whatever cause. */
+  receiveEof (): void {
+    this.#initiator ??= 'remote'
+    this.#move('eof')
+    this.#letGo()
+  }
+
+  /** Stops calling the sink after the current frame; what has come behind it waits. */
+  pause (): void {
+    this.#parser.pause()
+  }
+
+  /** Goes on where `pause` stopped. */
+  resume (): void {
+    if (!this.#isReading()) return
+    try {
+      this.#parser.resume()
+    } catch (error) {
+      this.#failBy(error)
+    }
+  }
+
+  /**
+   * Starts the closing handshake (§7.1.2): the Close frame goes to `sink.onReply`. Messages that the peer sends before it
+   * answers still go to the sink. Does nothing when the connection closes already.
+   *
+   * @throws {UsageError} as `encodeClose`
+   */
+  close (code?: number, reason?: string): void {
+    const payload = encodeClose(code, reason)
+    if (this.#state !== 'open') return
+    this.#initiator = 'local'
+    this.#move('sendClose')
+    this.#sink.onReply(Opcode.Close, payload)
+  }
+
+  /**
+   * Fails the connection (§7.1.7): says why in a Close frame, if none has gone yet, and reads no further.
+   *
+   * @throws {UsageError} as `encodeClose`
+   */
+  fail (code: CloseCode, reason: string): void {
+    const payload = encodeClose(code, reason)
+    if (this.#state === 'closed' || this.#state === 'closeDone') return
+    const mayClose = this.#state === 'open'
+    this.#initiator ??= 'local'
+    this.#status = { code, reason }
+    this.#move('fail')
+    this.#letGo()
+    if (mayClose) this.#sink.onReply(Opcode.Close, payload)
+  }
+
+  /** Takes note that this side drops the connection without a closing handshake. */
+  abort (): void {
+    this.#initiator ??= 'local'
+    this.receiveEof()
+  }
+
+  onFrame (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean): void {
+    if (isControl(header.opcode)) {
+      this.#onControlFrame(header, bytes, start)
+    } else if (header.fin && header.opcode !== Opcode.Continuation) {
+      const data = this.#assembler.single(header, bytes, start, ascii)
+      if (this.#isReading()) this.#sink.onMessage(header.opcode, data)
+    } else {
+      this.#assembler.begin(header)
+      this.#assembler.append(bytes, start, start + header.payloadLength)
+      this.onFrameEnd(header)
+    }
+  }
+
+  onFrameStart (header: FrameHeader): void {
+    this.#assembler.begin(header)
+  }
+
+  onFramePiece (bytes: Buffer, start: number, end: number): void {
+    this.#assembler.append(bytes, start, end)
+  }
+
+  onFrameEnd (header: FrameHeader): void {
+    if (!header.fin) return
+    const { opcode } = this.#assembler
+    const data = this.#assembler.finish()
+    if (this.#isReading()) this.#sink.onMessage(opcode, data)
+  }
+
+  /** §5.5: control frames may come between the fragments of a message. */
+  #onControlFrame (header: FrameHeader, bytes: Buffer, start: number): void {
+    const end = start + header.payloadLength
+    if (header.opcode === Opcode.Close) {
+      this.#onCloseFrame(decodeClose(bytes, start, end))
+      return
+    }
+    const data = Buffer.from(bytes.subarray(start, end))
+    if (header.opcode === Opcode.Pong) {
+      this.#sink.onPong(data)
+      return
+    }
+    // §5.5.2: a ping MUST be answered, with its own data, unless the peer has sent its Close frame.
+    if (this.#isReading()) this.#sink.onReply(Opcode.Pong, data)
+    this.#sink.onPing(data)
+  }
+
+  /** §5.5.1: the first Close frame MUST be answered, with its code and reason; the second one ends the handshake. */
+  #onCloseFrame (status: CloseStatus): void {
+    this.#status = status
+    this.#wasClean = true
+    this.#initiator ??= 'remote'
+    this.#move('receiveClose')
+    if (this.#state === 'closeReceived') {
+      this.#move('sendClose')
+      this.#sink.onReply(Opcode.Close, status.code === CloseCode.NoStatus ? encodeClose() : encodeClose(status.code, status.reason))
+    }
+    this.#letGo()
+    this.#sink.onClose(status.code, status.reason)
+  }
+
+  /** True while the peer may still say something that counts. */
+  #isReading (): boolean {
+    return this.#state === 'open' || this.#state === 'closeSent'
+  }
+
+  #failBy (error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error
+    this.fail(error.closeCode, cutReason(error.message))
+    this.#sink.onError(error)
+  }
+
+  /** Stops the parser for good and frees what it holds. */
+  #letGo (): void {
+    this.#parser.end()
+    this.#assembler.clear()
+  }
+
+  #move (signal: Signal): void {
+    this.#state = nextState(this.#state, signal)
+  }
+}

@@ -1,0 +1,21 @@
+// A self-signed certificate for localhost and 127.0.0.1, with its key: for tests and nothing else. Valid for a hundred years.
+
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgaEXgTyrZIMJNh4xL
+b0T+0sW07XJQgaom0gQzk8FEoYShRANCAARR31ZTRYCaTHBJDrFlui/rwc0a8VhU
+FoudTUvYmC1Jz4DHiwq3l+txzTEwJ5GxjYlNzPyxginGcOgt56euLP++
+-----END PRIVATE KEY-----
+`
+
+export const cert = `-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUWOilnFNkWVywp1aAYlEI+2sv+L8wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMDExMTMxMFoYDzIxMjYxMDI3
+MTExMzEwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARR31ZTRYCaTHBJDrFlui/rwc0a8VhUFoudTUvYmC1Jz4DHiwq3l+tx
+zTEwJ5GxjYlNzPyxginGcOgt56euLP++o28wbTAdBgNVHQ4EFgQUnW23Qw0g2xnH
+3TWscDN2Cm4bvpMwHwYDVR0jBBgwFoAUnW23Qw0g2xnH3TWscDN2Cm4bvpMwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgaPcNnv/KIN9LKx2RE4Ji/xMg3DOh0ANKsx6OXsxvecECIQDE
+NAL0hFNurdjEK7F2K7ipfCpQPbGl9hgcSoFAbFHJ1A==
+-----END CERTIFICATE-----
+`

@@ -1,0 +1,135 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import t from 'tap'
+import { PayloadBuffer, takeBytes } from '../../lib/protocol/payload-buffer.ts'
+
+setFlagsFromString('--expose-gc')
+// the flag adds a global to contexts made from now on
+const collectGarbage = runInNewContext('gc') as () => void
+
+/** Bytes outside the heap and in it, when all that can go has gone. */
+function measureMemory (): number {
+  // one collection starts to free what lies outside the heap, the next ones wait for it
+  for (let n = 0; n < 4; n++) collectGarbage()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return arrayBuffers + heapUsed
+}
+
+function pattern (length: number, seed = 0): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  for (let at = 0; at < length; at++) bytes[at] = (at * 31 + (at >> 8) + seed) & 0xff
+  return bytes
+}
+
+const rows: ReadonlyArray<{ name: string, sizes: readonly number[] }> = [
+  { name: 'nothing', sizes: [] },
+  { name: 'empty pieces', sizes: [0, 0] },
+  { name: 'one small piece', sizes: [5] },
+  { name: 'one large piece', sizes: [100_000] },
+  { name: 'pieces that fill the first page exactly', sizes: [500, 12, 1] },
+  { name: 'a small one between two large ones', sizes: [50_000, 3, 50_000] },
+  { name: 'large ones between small ones', sizes: [1, 8192, 2, 8192, 3] },
+  { name: 'around the size from which pieces are kept', sizes: [4095, 4096, 4097] },
+  { name: 'ever larger', sizes: Array.from({ length: 18 }, (_, power) => 2 ** power) },
+  { name: 'many', sizes: Array.from({ length: 3000 }, (_, n) => n % 97) }
+]
+
+for (const { name, sizes } of rows) {
+  t.test(`§5.4 ${name}`, async t => {
+    for (const around of [0, 300, 20_000]) {
+      const buffer = new PayloadBuffer()
+      const chunks = sizes.map((size, n) => pattern(size + 2 * around, n))
+      const want = Buffer.concat(chunks.map(chunk => chunk.subarray(around, chunk.length - around)))
+      for (let again = 0; again < 2; again++) {
+        for (const chunk of chunks) buffer.append(chunk, around, chunk.length - around)
+        t.equal(buffer.length, want.length)
+        t.ok(buffer.take().equals(want), `${around} bytes of the chunk around each piece`)
+        t.equal(buffer.length, 0, 'and it can be used again')
+      }
+      for (const chunk of chunks) buffer.append(chunk, around, chunk.length - around)
+      buffer.clear()
+      t.equal(buffer.take().length, 0, 'cleared')
+    }
+  })
+}
+
+t.test('small pieces are copied: what becomes of their chunk does not matter', async t => {
+  const buffer = new PayloadBuffer()
+  const chunk = Buffer.from('abcdef')
+  buffer.append(chunk, 1, 4)
+  chunk.fill(0)
+  buffer.append(Buffer.from('xyz'), 0, 3)
+  t.equal(buffer.take().toString(), 'bcdxyz')
+})
+
+t.test('what was taken stays as it is', async t => {
+  const buffer = new PayloadBuffer()
+  buffer.append(Buffer.from('first'), 0, 5)
+  const first = buffer.take()
+  buffer.append(Buffer.from('second'), 0, 6)
+  t.equal(first.toString(), 'first')
+  t.equal(buffer.take().toString(), 'second')
+})
+
+/** Pieces as chunks of their own, or as part of one; how many and how large. */
+const floods = [
+  { name: 'T03 1e6 pieces of one byte', count: 1_000_000, size: 1, around: 0 },
+  { name: 'T03 pieces of seven bytes in chunks of 64 KiB', count: 2000, size: 7, around: 32_768 },
+  { name: 'T03 pieces just below the size from which they are kept', count: 300, size: 4095, around: 30_000 },
+  { name: 'T03 pieces just above it, a small part of their chunk', count: 300, size: 4097, around: 30_000 },
+  { name: 'T03 large pieces, more than a third of their chunk', count: 40, size: 60_000, around: 55_000 },
+  { name: 'T03 large pieces, just half of their chunk', count: 40, size: 60_000, around: 30_000 }
+]
+
+for (const { name, count, size, around } of floods) {
+  t.test(`${name}: memory is at most twice the bytes and a page`, async t => {
+    const buffer = new PayloadBuffer()
+    const one = Buffer.allocUnsafeSlow(size)
+    const before = measureMemory()
+    for (let n = 0; n < count; n++) {
+      const chunk = around === 0 ? one : Buffer.allocUnsafeSlow(size + 2 * around)
+      buffer.append(chunk, around, around + size)
+    }
+    const grown = measureMemory() - before
+    t.equal(buffer.length, count * size)
+    // what the collector's own work moves about, besides a page
+    const slack = 65_536 + 200_000
+    t.ok(grown <= 2 * count * size + slack, `${grown} bytes for ${count * size}`)
+    t.ok(grown > 0.9 * count * size - slack, 'and they are measured')
+    t.ok(buffer.length > 0, 'held until here')
+  })
+}
+
+t.test('T03 time is linear in the pieces', async t => {
+  const one = Buffer.alloc(1)
+  const fill = (count: number): void => {
+    const buffer = new PayloadBuffer()
+    for (let n = 0; n < count; n++) buffer.append(one, 0, 1)
+    if (buffer.take().length !== count) throw new Error('bytes are missing')
+  }
+  const times = (act: () => void): number => {
+    const start = process.hrtime.bigint()
+    act()
+    return Number(process.hrtime.bigint() - start)
+  }
+  fill(300_000)
+  let ratio = Infinity
+  // the best of a few: a busy machine slows one down, never all of one kind
+  for (let run = 0; run < 4; run++) {
+    const inParts = times(() => { for (let n = 0; n < 50; n++) fill(10_000) })
+    ratio = Math.min(ratio, times(() => fill(500_000)) / inParts)
+  }
+  t.ok(ratio < 5, `${ratio.toFixed(2)} times as long`)
+})
+
+t.test('T06 takeBytes: a view of at most four times its size, else a copy', async t => {
+  const chunk = pattern(65_536)
+  for (const length of [0, 1, 100, 4000, 16_383, 16_384, 16_385, 65_536]) {
+    const start = Math.min(7, 65_536 - length)
+    const taken = takeBytes(chunk, start, start + length)
+    t.ok(taken.equals(chunk.subarray(start, start + length)), `${length} bytes`)
+    t.equal(taken.buffer === chunk.buffer, length >= 16_384, length >= 16_384 ? 'a view' : 'a copy')
+    // Node takes small ones out of a pool that many share
+    t.ok(taken.buffer.byteLength <= Math.max(4 * length, Buffer.poolSize), `keeps ${taken.buffer.byteLength} alive`)
+  }
+})
