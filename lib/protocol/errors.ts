@@ -1,23 +1,24 @@
 // What can go wrong with the protocol, by whose fault it is: the peer's, the request's or the caller's.
 import { CloseCode } from './close-code.ts'
 
+// `as CloseCode`, because declarations are made file by file (isolatedDeclarations): the value of another file's constant is not seen.
 /** One row for each way a peer can break the protocol; a test holds docs/errors.md to it. */
 export const PROTOCOL_ERRORS = {
-  FST_WS_RESERVED_BITS: { closeCode: CloseCode.ProtocolError, rule: '§5.2', message: 'reserved bit set without an extension that defines it' },
-  FST_WS_RESERVED_OPCODE: { closeCode: CloseCode.ProtocolError, rule: '§5.2', message: 'reserved opcode' },
-  FST_WS_MASK_MISSING: { closeCode: CloseCode.ProtocolError, rule: '§5.1', message: 'frame from a client without a mask' },
-  FST_WS_MASK_FORBIDDEN: { closeCode: CloseCode.ProtocolError, rule: '§5.1', message: 'masked frame from a server' },
-  FST_WS_CONTROL_FRAGMENTED: { closeCode: CloseCode.ProtocolError, rule: '§5.5', message: 'fragmented control frame' },
-  FST_WS_CONTROL_TOO_LONG: { closeCode: CloseCode.ProtocolError, rule: '§5.5', message: 'control frame over 125 bytes' },
-  FST_WS_UNEXPECTED_CONTINUATION: { closeCode: CloseCode.ProtocolError, rule: '§5.4', message: 'continuation frame outside a fragmented message' },
-  FST_WS_EXPECTED_CONTINUATION: { closeCode: CloseCode.ProtocolError, rule: '§5.4', message: 'new data frame inside a fragmented message' },
-  FST_WS_LENGTH_NOT_MINIMAL: { closeCode: CloseCode.ProtocolError, rule: '§5.2', message: 'payload length not in its shortest form' },
-  FST_WS_LENGTH_TOP_BIT: { closeCode: CloseCode.ProtocolError, rule: '§5.2', message: 'payload length with the top bit set' },
-  FST_WS_TOO_BIG: { closeCode: CloseCode.MessageTooBig, rule: '§7.4.1', message: 'message over maxPayload' },
-  FST_WS_TOO_MANY_EMPTY_FRAGMENTS: { closeCode: CloseCode.PolicyViolation, rule: '§10.4', message: 'too many empty fragments in a row' },
-  FST_WS_INVALID_UTF8: { closeCode: CloseCode.InvalidPayload, rule: '§8.1', message: 'text that is not UTF-8' },
-  FST_WS_CLOSE_PAYLOAD: { closeCode: CloseCode.ProtocolError, rule: '§5.5.1', message: 'close frame with a payload of one byte' },
-  FST_WS_CLOSE_CODE: { closeCode: CloseCode.ProtocolError, rule: '§7.4', message: 'close code that may not stand in a frame' }
+  FST_WS_RESERVED_BITS: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.2', message: 'reserved bit set without an extension that defines it' },
+  FST_WS_RESERVED_OPCODE: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.2', message: 'reserved opcode' },
+  FST_WS_MASK_MISSING: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.1', message: 'frame from a client without a mask' },
+  FST_WS_MASK_FORBIDDEN: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.1', message: 'masked frame from a server' },
+  FST_WS_CONTROL_FRAGMENTED: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.5', message: 'fragmented control frame' },
+  FST_WS_CONTROL_TOO_LONG: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.5', message: 'control frame over 125 bytes' },
+  FST_WS_UNEXPECTED_CONTINUATION: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.4', message: 'continuation frame outside a fragmented message' },
+  FST_WS_EXPECTED_CONTINUATION: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.4', message: 'new data frame inside a fragmented message' },
+  FST_WS_LENGTH_NOT_MINIMAL: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.2', message: 'payload length not in its shortest form' },
+  FST_WS_LENGTH_TOP_BIT: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.2', message: 'payload length with the top bit set' },
+  FST_WS_TOO_BIG: { closeCode: CloseCode.MessageTooBig as CloseCode, rule: '§7.4.1', message: 'message over maxPayload' },
+  FST_WS_TOO_MANY_EMPTY_FRAGMENTS: { closeCode: CloseCode.PolicyViolation as CloseCode, rule: '§10.4', message: 'too many empty fragments in a row' },
+  FST_WS_INVALID_UTF8: { closeCode: CloseCode.InvalidPayload as CloseCode, rule: '§8.1', message: 'text that is not UTF-8' },
+  FST_WS_CLOSE_PAYLOAD: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.5.1', message: 'close frame with a payload of one byte' },
+  FST_WS_CLOSE_CODE: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§7.4', message: 'close code that may not stand in a frame' }
 } as const
 
 /** The peer broke a rule: the connection fails (RFC 6455 §7.1.7) and the peer is told `closeCode`. */

@@ -27,6 +27,11 @@ export interface ProtocolSink {
   onError (error: ProtocolError): void
   /** A control frame to put on the wire now, behind what was sent before. `payload` may be kept. */
   onReply (opcode: typeof Opcode.Pong | typeof Opcode.Close, payload: Buffer): void
+  /**
+   * The peer ends the connection, by a Close frame or by breaking a rule. True puts off the answer, `onClose` or `onError`
+   * until `end` is called, so that messages that came before can be answered first (§5.5.1). Absent: never.
+   */
+  putsOffEnd? (): boolean
 }
 
 export interface ProtocolOptions {
@@ -56,6 +61,8 @@ export class Protocol implements FrameReceiver {
   /** What the peer's Close frame said, or what a failure says; undefined while there is neither. */
   #status: CloseStatus | undefined
   #wasClean = false
+  /** An end that the sink has put off: the peer's Close frame, or the rule that it broke. */
+  #putOff: CloseStatus | ProtocolError | undefined
 
   /** Starts behind the opening handshake: the state is `open`. */
   constructor (sink: ProtocolSink, options: ProtocolOptions) {
@@ -100,6 +107,9 @@ export class Protocol implements FrameReceiver {
 
   /** Takes note that no more bytes will come, for whatever cause. */
   receiveEof (): void {
+    // An answer to a Close frame would reach nobody any more; a broken rule is still told here.
+    if (this.#putOff instanceof ProtocolError) this.end()
+    this.#putOff = undefined
     this.#initiator ??= 'remote'
     this.#move('eof')
     this.#letGo()
@@ -128,6 +138,7 @@ export class Protocol implements FrameReceiver {
    */
   close (code?: number, reason?: string): void {
     const payload = encodeClose(code, reason)
+    this.end()
     if (this.#state !== 'open') return
     this.#initiator = 'local'
     this.#move('sendClose')
@@ -150,8 +161,21 @@ export class Protocol implements FrameReceiver {
     if (mayClose) this.#sink.onReply(Opcode.Close, payload)
   }
 
+  /** True while an end that the sink has put off waits for `end`. */
+  get isEnding (): boolean {
+    return this.#putOff !== undefined
+  }
+
+  /** Does what is left of an end that the sink has put off, if there is one. */
+  end (): void {
+    const putOff = this.#putOff
+    this.#putOff = undefined
+    if (putOff !== undefined) this.#endBy(putOff)
+  }
+
   /** Takes note that this side drops the connection without a closing handshake. */
   abort (): void {
+    this.#putOff = undefined
     this.#initiator ??= 'local'
     this.receiveEof()
   }
@@ -204,26 +228,40 @@ export class Protocol implements FrameReceiver {
   /** §5.5.1: the first Close frame MUST be answered, with its code and reason; the second one ends the handshake. */
   #onCloseFrame (status: CloseStatus): void {
     this.#status = status
-    this.#wasClean = true
     this.#initiator ??= 'remote'
     this.#move('receiveClose')
+    this.#endOrPutOff(status)
+  }
+
+  #failBy (error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error
+    this.#endOrPutOff(error)
+  }
+
+  #endOrPutOff (cause: CloseStatus | ProtocolError): void {
+    this.#letGo()
+    if (this.#sink.putsOffEnd?.() === true) this.#putOff = cause
+    else this.#endBy(cause)
+  }
+
+  #endBy (cause: CloseStatus | ProtocolError): void {
+    if (cause instanceof ProtocolError) {
+      this.fail(cause.closeCode, cutReason(cause.message))
+      this.#sink.onError(cause)
+      return
+    }
+    const { code, reason } = cause
+    this.#wasClean = true
     if (this.#state === 'closeReceived') {
       this.#move('sendClose')
-      this.#sink.onReply(Opcode.Close, status.code === CloseCode.NoStatus ? encodeClose() : encodeClose(status.code, status.reason))
+      this.#sink.onReply(Opcode.Close, code === CloseCode.NoStatus ? encodeClose() : encodeClose(code, reason))
     }
-    this.#letGo()
-    this.#sink.onClose(status.code, status.reason)
+    this.#sink.onClose(code, reason)
   }
 
   /** True while the peer may still say something that counts. */
   #isReading (): boolean {
     return this.#state === 'open' || this.#state === 'closeSent'
-  }
-
-  #failBy (error: unknown): void {
-    if (!(error instanceof ProtocolError)) throw error
-    this.fail(error.closeCode, cutReason(error.message))
-    this.#sink.onError(error)
   }
 
   /** Stops the parser for good and frees what it holds. */

@@ -79,8 +79,9 @@ export class PeerReader {
     const masked = (bytes.readUInt8(1) & 0x80) !== 0
     if ((bytes.readUInt8(0) & 0xf0) !== 0x80) throw new Error(`not a whole message: ${bytes.toString('hex', 0, 16)}`)
     if (![1, 2, 8, 9, 10].includes(opcode)) throw new Error(`no such opcode: ${bytes.toString('hex', 0, 16)}`)
-    if (this.#closed) throw new Error(`a frame behind Close: ${bytes.toString('hex', 0, 16)}`)
-    this.#closed = opcode === 8
+    // §5.5.2: a ping is answered until the peer has sent its Close frame.
+    if (this.#closed && opcode !== 10) throw new Error(`a frame behind Close: ${bytes.toString('hex', 0, 16)}`)
+    this.#closed ||= opcode === 8
     const header = headerLengthAt(bytes, 0)
     const payload = bytes.subarray(header)
     const mask = masked ? Buffer.from(bytes.subarray(header - 4, header)) : undefined
@@ -228,28 +229,25 @@ export function settingsWith (options: Partial<ConnectionSettings> = {}): Connec
 }
 
 const server = createServer({ allowHalfOpen: true, noDelay: true })
+/** What waits for the accepted end, by the port of the other one. */
 const waiting = new Map<number, (socket: Socket) => void>()
-server.on('connection', (socket) => waiting.get(socket.remotePort ?? 0)?.(socket))
+let listening: Promise<unknown> | undefined
+
+server.on('connection', (socket) => {
+  const settle = waiting.get(socket.remotePort ?? 0)
+  // Both ends are in this process: the accepted one may be reported before the other knows its own port.
+  if (settle === undefined) setImmediate(() => server.emit('connection', socket))
+  else settle(socket)
+})
 
 /** Opens a TCP connection over 127.0.0.1 and returns both ends: the accepted one, and the one that connected. */
 export async function openSockets (): Promise<{ near: Socket, far: Socket }> {
-  if (!server.listening) {
-    server.listen(0, '127.0.0.1').unref()
-    await once(server, 'listening')
-  }
+  await (listening ??= once(server.listen(0, '127.0.0.1').unref(), 'listening'))
   // `address` of a listening TCP server is an AddressInfo
   const far = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-  const accepted = new Promise<Socket>((resolve) => {
-    // The server cannot see the connection before this end knows its port.
+  const near = await new Promise<Socket>((resolve) => {
     far.once('connect', () => waiting.set(far.localPort ?? 0, resolve))
   })
-  server.on('connection', settle)
-  function settle (socket: Socket): void {
-    // Both ends are in this process: when the accepted one is reported first, it waits for a turn.
-    setImmediate(() => waiting.get(socket.remotePort ?? 0)?.(socket))
-  }
-  const near = await accepted
-  server.off('connection', settle)
   waiting.delete(far.localPort ?? 0)
   return { near, far }
 }

@@ -54,12 +54,17 @@ const refused = [
   { name: '§5.5 a fragmented ping', wire: '0900' },
   { name: '§5.5 a ping of 126 bytes', wire: `897e007e${'00'.repeat(126)}` },
   { name: '§5.5.1 a Close of one byte', wire: '880103' },
-  { name: '§5.5.1 a frame behind Close', wire: '88008100' },
+  { name: '§5.5.1 a text behind Close', wire: '88008100' },
+  { name: '§5.5.1 a second Close', wire: '88008800' },
   { name: '§8.1 text that is not UTF-8', wire: '8102c328' }
 ]
 
 t.test('the reader refuses what a server may not send', async (t) => {
   for (const { name, wire } of refused) t.throws(() => new FrameReader().receiveData(Buffer.from(wire, 'hex')), name)
+})
+
+t.test('§5.5.2 the reader takes a pong behind Close', async (t) => {
+  t.strictSame(new FrameReader().receiveData(Buffer.from('88008a00', 'hex')).map(({ opcode }) => opcode), [8, 10])
 })
 
 /** Upgrades every connection, counts the reads behind the handshake and answers nothing. */

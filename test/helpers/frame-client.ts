@@ -54,9 +54,15 @@ export class FrameClient {
     return Buffer.concat(this.#raw)
   }
 
+  /** The server's Close, if it has come. */
+  get closeFrame (): ReceivedFrame | undefined {
+    // pongs alone may stand behind it
+    return this.frames.findLast(({ opcode }) => opcode === 8)
+  }
+
   /** The server has sent Close, or its end: nothing that is sent now can matter. */
   get isOver (): boolean {
-    return this.ending !== undefined || this.fault !== undefined || this.frames.at(-1)?.opcode === 8
+    return this.ending !== undefined || this.fault !== undefined || this.closeFrame !== undefined
   }
 
   /** Writes bytes at once and resolves when the socket has taken them; a reset shows as `ending`. */

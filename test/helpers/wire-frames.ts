@@ -102,7 +102,8 @@ export class FrameReader {
     const start = `${bytes.subarray(0, 16).toString('hex')}...`
     // one comparison for the reserved bits, the mask and the shortest length
     if (!whole.equals(bytes)) throw new Error(`not the only encoding of its frame: ${start}`)
-    if (this.#closed) throw new Error(`a frame after Close: ${start}`)
+    // §5.5.2: a ping is answered until the other side's Close has come, so pongs may stand behind one's own
+    if (this.#closed && opcode !== 10) throw new Error(`a frame after Close: ${start}`)
     if (opcode >= 8) {
       if (opcode > 10) throw new Error(`reserved opcode: ${start}`)
       if (!fin || payload.length > 125) throw new Error(`control frame fragmented or too long: ${start}`)
