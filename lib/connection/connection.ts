@@ -1,0 +1,436 @@
+// One live connection as the application sees it: its events, methods and properties. Owns listeners and what becomes of
+// their faults; bytes, order and flow are the transport's.
+import { randomUUID } from 'node:crypto'
+import type { Duplex, DuplexOptions } from 'node:stream'
+import type { MessageData } from '../protocol/message-assembler.ts'
+import { UsageError } from '../protocol/errors.ts'
+import { MAX_CONTROL_LENGTH } from '../protocol/frame-header.ts'
+import { Opcode } from '../protocol/opcode.ts'
+import { ReadyState, readyStateOf } from '../protocol/state.ts'
+import type { MessageCodec } from './codec.ts'
+import { toBytes, unsupportedData } from './data.ts'
+import { isMessageEvent, isThenable, Listeners, toError } from './listeners.ts'
+import { MessageIterator } from './message-iterator.ts'
+import { createMessageStream } from './message-stream.ts'
+import { Transport } from './transport.ts'
+import type { TransportEvents, TransportSettings } from './transport.ts'
+
+/** What a connection needs of a logger. */
+export interface ConnectionLogger {
+  info (object: unknown, message?: string): void
+  error (object: unknown, message?: string): void
+}
+
+/** What the connections of one route share; sizes in bytes, times in milliseconds. */
+export interface ConnectionSettings extends TransportSettings {
+  /** None on a raw route: messages are strings and Buffers. */
+  readonly codec?: MessageCodec
+  /**
+   * Takes every fault of a connection, once each. Protocol and socket faults have ended it already; after an invalid
+   * message or a handler's throw it is open, and this decides.
+   */
+  onError (error: Error, connection: Connection): void
+  /** Makes the logger at its first use. */
+  createLog? (connection: Connection): ConnectionLogger
+}
+
+/** What the opening handshake has settled. */
+export interface ConnectionOpening {
+  readonly protocol?: string
+  readonly extensions?: string
+  readonly request?: unknown
+  readonly remoteAddress?: string
+}
+
+const SILENT: ConnectionLogger = { info () {}, error () {} }
+const NO_BYTES: Buffer = Buffer.alloc(0)
+
+export class Connection extends Listeners {
+  static readonly CONNECTING: typeof ReadyState.CONNECTING = ReadyState.CONNECTING
+  static readonly OPEN: typeof ReadyState.OPEN = ReadyState.OPEN
+  static readonly CLOSING: typeof ReadyState.CLOSING = ReadyState.CLOSING
+  static readonly CLOSED: typeof ReadyState.CLOSED = ReadyState.CLOSED
+  declare readonly CONNECTING: typeof ReadyState.CONNECTING
+  declare readonly OPEN: typeof ReadyState.OPEN
+  declare readonly CLOSING: typeof ReadyState.CLOSING
+  declare readonly CLOSED: typeof ReadyState.CLOSED
+
+  readonly protocol: string
+  readonly extensions: string
+  readonly request: unknown
+  readonly remoteAddress: string | undefined
+  readonly #settings: ConnectionSettings
+  readonly #transport: Transport<Connection>
+  #id: string | undefined
+  #log: ConnectionLogger | undefined
+  #data: object | undefined
+  #aborter: AbortController | undefined
+  /** Bytes that came with the handshake, until reading begins; undefined before `start`. */
+  #head: Buffer | undefined
+  #beginScheduled = false
+  #hasBegun = false
+  #ping: { readonly data: Buffer, readonly sentAt: number } | undefined
+  #latency: number | undefined
+  /** A handler knows of the connection from its start; without one, whoever has it may listen late. */
+  #hasHandler = false
+  #isGone = false
+  #closeEmitted = false
+  #closeTimer: NodeJS.Timeout | undefined
+  #iterators: Set<MessageIterator> | undefined
+
+  /** What the transport calls; one object for all connections. */
+  static readonly #EVENTS: TransportEvents<Connection> = {
+    deliver: (connection, data) => connection.#deliver(data),
+    onPing: (connection, data) => connection.dispatch('ping', [data]),
+    onPong: (connection, data) => connection.#onPong(data),
+    onDrain: (connection) => connection.dispatch('drain', []),
+    onError: (connection, error) => connection.onFault(error),
+    onClosed: (connection) => connection.#onClosed(),
+    onEmpty: (connection) => connection.#finish()
+  }
+
+  static {
+    for (const [name, value] of Object.entries(ReadyState)) Object.defineProperty(Connection.prototype, name, { value })
+  }
+
+  /** Takes over a socket behind the opening handshake. Nothing is read before `start`. */
+  constructor (socket: Duplex, settings: ConnectionSettings, opening: ConnectionOpening = {}) {
+    super()
+    this.#settings = settings
+    this.protocol = opening.protocol ?? ''
+    this.extensions = opening.extensions ?? ''
+    this.request = opening.request
+    this.remoteAddress = opening.remoteAddress
+    this.#transport = new Transport<Connection>(this, Connection.#EVENTS, socket, settings)
+  }
+
+  /** Unique among all connections of all processes. */
+  get id (): string {
+    return (this.#id ??= randomUUID())
+  }
+
+  /** Where it stands, as in the WHATWG interface: CONNECTING 0, OPEN 1, CLOSING 2, CLOSED 3. */
+  get readyState (): 0 | 1 | 2 | 3 {
+    if (this.#isGone) return ReadyState.CLOSED
+    const readyState = readyStateOf(this.#transport.state)
+    // The bytes have ended, but the socket has not closed yet.
+    return readyState === ReadyState.CLOSED ? ReadyState.CLOSING : readyState
+  }
+
+  /** Bytes that were sent and wait in this process. */
+  get bufferedAmount (): number {
+    return this.#transport.outbox.bufferedAmount
+  }
+
+  /** Milliseconds between the last answered ping and its pong; undefined before the first. */
+  get latency (): number | undefined {
+    return this.#latency
+  }
+
+  /** Aborts when the socket has closed. */
+  get signal (): AbortSignal {
+    if (this.#aborter === undefined) {
+      this.#aborter = new AbortController()
+      if (this.#isGone) this.#aborter.abort()
+      this.#scheduleBegin(false)
+    }
+    return this.#aborter.signal
+  }
+
+  /** Whatever the application keeps with a connection; empty at first. */
+  get data (): object {
+    return (this.#data ??= {})
+  }
+
+  /** The request's logger with `connId`. */
+  get log (): ConnectionLogger {
+    return (this.#log ??= this.#settings.createLog?.(this) ?? SILENT)
+  }
+
+  /**
+   * Runs the application's handler, and begins to read when there is somebody to hear: as soon as a listener is attached,
+   * or when the handler has settled. Messages wait until one listens for them or the handler has settled.
+   *
+   * @param head - bytes that came with the handshake; they belong to the connection now
+   * @param handler - without one reading begins at once; messages wait for their first listener, and `close` for its own
+   */
+  start (head: Buffer, handler?: () => unknown): void {
+    this.#head = head
+    if (handler === undefined) {
+      this.#scheduleBegin(this.eventNames().some(isMessageEvent))
+      return
+    }
+    this.#hasHandler = true
+    try {
+      const result = handler()
+      if (isThenable(result)) {
+        result.then(() => this.#begin(true), (reason) => {
+          this.onFault(reason)
+          this.#begin(true)
+        })
+        return
+      }
+    } catch (reason) {
+      this.onFault(reason)
+    }
+    this.#begin(true)
+  }
+
+  /**
+   * Listens by message type: `handlers[message.type](message)`.
+   *
+   * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a handler that is not a function
+   */
+  handle (handlers: Readonly<Record<string, (message: never) => unknown>>): this {
+    for (const [type, handler] of Object.entries(handlers)) {
+      if (typeof handler !== 'function') throw new UsageError('FST_WS_INVALID_ARGUMENT', `the handler of '${type}' must be a function, got ${typeof handler}`)
+    }
+    return this.on('message', (message: { readonly type?: unknown }) => {
+      const type = String(message?.type)
+      const handler = Object.hasOwn(handlers, type) ? handlers[type] : undefined
+      if (handler === undefined) throw new UsageError('FST_WS_NO_HANDLER', `got a message of type '${type}', handlers are there for ${Object.keys(handlers).join(', ')}`)
+      return handler(message as never) // the key says which type the message has
+    })
+  }
+
+  /**
+   * Queues one message and returns without waiting. Messages leave in call order, each as one unfragmented frame
+   * (RFC 6455 §6.1); all that is sent while one read is handled, or in one tick, leaves in one write.
+   *
+   * Bytes from 64 KiB on are not copied: leave them unchanged until they have left (`sendAndWait`, `drain`).
+   *
+   * @returns false once more than `highWaterMark` bytes wait; `drain` follows. False too, and nothing is sent, when the
+   *   connection is closing or closed
+   * @throws {UsageError} `FST_WS_UNSUPPORTED_DATA`; and what the route's codec throws for a message that does not fit
+   */
+  send (message: unknown): boolean {
+    const data = this.#encode(message)
+    if (!this.#transport.maySend) return false
+    this.#queue(data)
+    return !this.#transport.outbox.isOverHighWaterMark()
+  }
+
+  /**
+   * Sends one message; resolves when the socket has taken its bytes.
+   *
+   * Rejects with `FST_WS_NOT_OPEN` when the connection is closing or closed, with the socket's error when it fails
+   * before, and with what `send` throws.
+   */
+  async sendAndWait (message: unknown): Promise<void> {
+    const data = this.#encode(message)
+    if (!this.#transport.maySend) throw new UsageError('FST_WS_NOT_OPEN')
+    this.#queue(data)
+    await this.#transport.outbox.whenTaken()
+  }
+
+  /**
+   * Sends a ping (RFC 6455 §5.5.2). Its pong is read even while messages fill the queue.
+   *
+   * @throws {UsageError} `FST_WS_CONTROL_DATA_TOO_LONG` over 125 bytes, `FST_WS_UNSUPPORTED_DATA`
+   */
+  ping (data?: unknown): void {
+    const bytes = controlData(data)
+    if (this.#transport.state !== 'open') return
+    this.#ping = { data: bytes, sentAt: performance.now() }
+    this.#transport.ping(bytes)
+  }
+
+  /** Sends a pong that nobody asked for (§5.5.3). @throws {UsageError} as `ping` */
+  pong (data?: unknown): void {
+    const bytes = controlData(data)
+    if (this.#transport.state !== 'open') return
+    this.#transport.outbox.sendBytes(Opcode.Pong, bytes)
+  }
+
+  /**
+   * Starts the closing handshake (RFC 6455 §7.1.2); messages that have not been delivered are thrown away. When the peer
+   * does not answer within `closeTimeout`, the socket is destroyed. Does nothing when it closes already.
+   *
+   * @param code - 1000 to 1014 but 1004, 1005 and 1006, or 3000 to 4999; none at all goes as an empty Close frame
+   * @param reason - at most 123 bytes of UTF-8
+   * @throws {UsageError} `FST_WS_INVALID_CLOSE_CODE`, `FST_WS_REASON_TOO_LONG`, `FST_WS_INVALID_ARGUMENT`
+   */
+  close (code?: number, reason?: string): void {
+    this.#transport.close(code, reason)
+    this.#scheduleBegin(false)
+  }
+
+  /**
+   * Starts the closing handshake as `close` does, for a server that shuts down: messages that the peer has sent before it
+   * heard of it are still delivered.
+   */
+  closeAfterDelivery (code: number, reason: string): void {
+    this.#transport.closeAfterDelivery(code, reason)
+    this.#scheduleBegin(false)
+  }
+
+  /** Destroys the socket at once; `close` follows with 1006. */
+  terminate (): void {
+    this.#transport.terminate()
+  }
+
+  /** Stops delivering messages and reading from the socket until `resume`; TCP holds the peer back. */
+  pause (): void {
+    this.#transport.pause()
+  }
+
+  resume (): void {
+    this.#transport.resume()
+  }
+
+  /** Wraps the connection in a stream; see docs for what it does with text and binary. */
+  createStream (options: DuplexOptions = {}): Duplex {
+    const objectMode = this.#settings.codec === undefined ? {} : { objectMode: true }
+    return createMessageStream(this, { ...objectMode, ...options })
+  }
+
+  /** Pulls messages one by one; the loop ends when the connection has closed. Leaving it early leaves the connection open. */
+  [Symbol.asyncIterator] (): AsyncIterableIterator<unknown> {
+    const iterators = (this.#iterators ??= new Set())
+    const listener = (message: unknown): Promise<void> => iterator.deliver(message)
+    const iterator: MessageIterator = new MessageIterator(() => {
+      this.off('message', listener)
+      iterators.delete(iterator)
+    })
+    iterators.add(iterator)
+    this.on('message', listener)
+    this.#finish()
+    return iterator
+  }
+
+  protected override onAttach (event: string | symbol): void {
+    // These two tell nothing that has to be read first.
+    if (event !== 'error' && event !== 'drain') this.#scheduleBegin(isMessageEvent(event))
+    if (event === 'close' && this.#isGone) process.nextTick(() => this.#finish())
+  }
+
+  /** Everything that goes wrong comes here: listeners of `error` hear of it, `onError` decides. */
+  protected override onFault (reason: unknown): void {
+    const error = toError(reason)
+    this.dispatch('error', [error], (second) => this.#settle(toError(second)))
+    this.#settle(error)
+  }
+
+  #settle (error: Error): void {
+    const onSecond = (second: unknown): void => {
+      this.log.error({ err: second }, 'the error handler of a connection threw')
+      this.terminate()
+    }
+    try {
+      // An async function fits the type as well.
+      const result: unknown = this.#settings.onError(error, this)
+      if (isThenable(result)) result.then(undefined, onSecond)
+    } catch (second) {
+      onSecond(second)
+    }
+  }
+
+  #encode (message: unknown): string | Buffer {
+    const { codec } = this.#settings
+    const data = codec === undefined ? message : codec.encode(message)
+    if (typeof data === 'string') return data
+    const bytes = toBytes(data)
+    if (bytes === undefined) throw unsupportedData(data)
+    return bytes
+  }
+
+  #queue (data: string | Buffer): void {
+    const { outbox } = this.#transport
+    if (typeof data === 'string') outbox.sendText(data)
+    else outbox.sendBytes(Opcode.Binary, data)
+  }
+
+  #deliver (data: MessageData): Promise<unknown> | undefined {
+    const { codec } = this.#settings
+    const isBinary = typeof data !== 'string'
+    if (codec === undefined) return this.dispatchMessage(data, isBinary)
+    let message: unknown
+    try {
+      message = codec.decode(data)
+    } catch (reason) {
+      this.#onInvalid(toError(reason))
+      return undefined
+    }
+    return this.dispatchMessage(message, isBinary)
+  }
+
+  /** A listener of `invalid` takes over; without one it is a fault. */
+  #onInvalid (error: Error): void {
+    if (this.listenerCount('invalid') > 0) this.dispatch('invalid', [error])
+    else this.onFault(error)
+  }
+
+  #onPong (data: Buffer): void {
+    if (this.#ping !== undefined && this.#ping.data.equals(data)) {
+      this.#latency = performance.now() - this.#ping.sentAt
+      this.#ping = undefined
+    }
+    this.dispatch('pong', [data])
+  }
+
+  /** Begins at the end of this tick, so that listeners that are attached together hear the same. */
+  #scheduleBegin (forMessages: boolean): void {
+    if (this.#head === undefined || this.#beginScheduled) return
+    // Messages may be released once, reading begun once; after both there is nothing left to schedule.
+    if (this.#hasBegun && !forMessages) return
+    this.#beginScheduled = forMessages
+    process.nextTick(() => this.#begin(forMessages))
+  }
+
+  #begin (forMessages: boolean): void {
+    if (!this.#hasBegun) {
+      this.#hasBegun = true
+      const head = this.#head ?? NO_BYTES
+      this.#head = NO_BYTES
+      this.#transport.begin(head)
+    }
+    if (forMessages) {
+      this.#beginScheduled = true
+      this.#transport.release()
+    }
+    this.#finish()
+  }
+
+  #onClosed (): void {
+    this.#isGone = true
+    this.#aborter?.abort()
+    this.#finish()
+    if (this.#closeEmitted || this.#transport.inbox.length === 0) return
+    // Messages that came before are delivered first, unless that takes too long.
+    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#settings.closeTimeout)
+  }
+
+  /** Nothing comes behind `close`, unless nobody has listened for messages yet: then they wait for the first one who does. */
+  #onOverdue (): void {
+    if (this.#transport.isReleased) this.#transport.inbox.clear()
+    else this.#emitClose()
+  }
+
+  /** Ends it, when the socket is gone and no message waits. */
+  #finish (): void {
+    if (!this.#isGone || !this.#hasBegun || this.#transport.inbox.length > 0) return
+    this.#emitClose()
+    for (const iterator of this.#iterators ?? []) iterator.end()
+  }
+
+  #emitClose (): void {
+    clearTimeout(this.#closeTimer)
+    if (this.#closeEmitted || (!this.#hasHandler && this.listenerCount('close') === 0)) return
+    this.#closeEmitted = true
+    const { code, reason, wasClean, initiator } = this.#transport.closure
+    this.dispatch('close', [code, reason, { wasClean, initiator }])
+  }
+}
+
+/**
+ * Makes the payload of a ping or pong; bytes are copied, as pings are compared with pongs later.
+ *
+ * @throws {UsageError} `FST_WS_CONTROL_DATA_TOO_LONG`, `FST_WS_UNSUPPORTED_DATA`
+ */
+function controlData (data: unknown): Buffer {
+  if (data === undefined) return NO_BYTES
+  const bytes = typeof data === 'string' ? Buffer.from(data) : toBytes(data)
+  if (bytes === undefined) throw unsupportedData(data)
+  if (bytes.length > MAX_CONTROL_LENGTH) throw new UsageError('FST_WS_CONTROL_DATA_TOO_LONG', `got ${bytes.length}`)
+  return typeof data === 'string' ? bytes : Buffer.from(bytes)
+}

@@ -1,0 +1,151 @@
+// Listeners of a connection: called so that neither a throw nor a rejection of one escapes. Owns who is called for a
+// message; knows nothing of sockets.
+import { EventEmitter } from 'node:events'
+
+/** A listener of any event: its event says what it is called with. */
+export type Listener = (...args: never[]) => unknown
+
+type Callable = (...args: unknown[]) => unknown
+
+const TYPE_PREFIX = 'message:'
+
+/** Tells whether listeners of `event` get messages. */
+export function isMessageEvent (event: string | symbol): boolean {
+  return event === 'message' || (typeof event === 'string' && event.startsWith(TYPE_PREFIX))
+}
+
+/** Makes an Error of whatever was thrown. Does not throw. */
+export function toError (reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(`not an Error was thrown: ${textOf(reason)}`, { cause: reason })
+}
+
+function textOf (reason: unknown): string {
+  try {
+    return String(reason)
+  } catch {
+    // Not everything can become a string: an object without a prototype cannot.
+    return typeof reason
+  }
+}
+
+/** Tells a promise, of whatever make, from other values. */
+export function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}
+
+/**
+ * An EventEmitter whose own events go out by `dispatch` and `dispatchMessage` only.
+ *
+ * Listeners are cast to `Callable` where they meet EventEmitter's own signatures: an event's name says what it is called with.
+ */
+export abstract class Listeners extends EventEmitter {
+  /** Listeners of `message`; undefined when they have changed since they were last asked for. */
+  #ofMessage: Callable[] | undefined
+  /** Listeners of `message:<type>` by type; a type without a listener has no entry, whatever peers send. */
+  #ofType: Map<string, Callable[]> | undefined
+
+  /** Called after a listener was added. */
+  protected abstract onAttach (event: string | symbol): void
+
+  /** Called with what a listener threw or rejected with. */
+  protected abstract onFault (reason: unknown): void
+
+  override on (event: string | symbol, listener: Listener): this {
+    super.on(event, listener as Callable)
+    return this.#added(event)
+  }
+
+  override addListener (event: string | symbol, listener: Listener): this {
+    return this.on(event, listener)
+  }
+
+  override prependListener (event: string | symbol, listener: Listener): this {
+    super.prependListener(event, listener as Callable)
+    return this.#added(event)
+  }
+
+  override off (event: string | symbol, listener: Listener): this {
+    super.off(event, listener as Callable)
+    this.#refresh(event)
+    return this
+  }
+
+  override removeListener (event: string | symbol, listener: Listener): this {
+    return this.off(event, listener)
+  }
+
+  override removeAllListeners (event?: string | symbol): this {
+    if (event === undefined) super.removeAllListeners()
+    else super.removeAllListeners(event)
+    this.#ofMessage = undefined
+    if (event === undefined) this.#ofType = undefined
+    else this.#refresh(event)
+    return this
+  }
+
+  /** Calls the listeners of an event; each fault goes to `onFault`, and the others are called all the same. */
+  protected dispatch (event: string, args: unknown[], onFault: (reason: unknown) => void = (reason) => this.onFault(reason)): void {
+    // A copy: `once` takes listeners away while they are called.
+    for (const listener of this.rawListeners(event)) {
+      try {
+        const result: unknown = Reflect.apply(listener, this, args)
+        if (isThenable(result)) result.then(undefined, onFault)
+      } catch (reason) {
+        onFault(reason)
+      }
+    }
+  }
+
+  /**
+   * Calls the listeners of a message, of its type too where it has one.
+   *
+   * @returns a promise when one of them returned one; it rejects as that one does
+   */
+  protected dispatchMessage (message: unknown, isBinary: boolean): Promise<unknown> | undefined {
+    this.#ofMessage ??= this.rawListeners('message') as Callable[]
+    let pending: Promise<unknown> | undefined
+    for (const listener of this.#ofMessage) pending = this.#call(listener, message, isBinary, pending)
+    if (this.#ofType === undefined || typeof message !== 'object' || message === null || !('type' in message)) return pending
+    const ofType = typeof message.type === 'string' ? this.#ofType.get(message.type) : undefined
+    if (ofType === undefined) return pending
+    for (const listener of ofType) pending = this.#call(listener, message, isBinary, pending)
+    return pending
+  }
+
+  #call (listener: Callable, message: unknown, isBinary: boolean, pending: Promise<unknown> | undefined): Promise<unknown> | undefined {
+    try {
+      const result = listener.call(this, message, isBinary)
+      if (!isThenable(result)) return pending
+      const promise = result instanceof Promise ? result : Promise.resolve(result)
+      return pending === undefined ? promise : this.#both(pending, promise)
+    } catch (reason) {
+      this.onFault(reason)
+      return pending
+    }
+  }
+
+  /** Settles when both have; what either is rejected with is a fault. */
+  #both (first: Promise<unknown>, second: Promise<unknown>): Promise<unknown> {
+    const onFault = (reason: unknown): void => this.onFault(reason)
+    return Promise.all([first.catch(onFault), second.catch(onFault)])
+  }
+
+  #added (event: string | symbol): this {
+    this.#refresh(event)
+    this.onAttach(event)
+    return this
+  }
+
+  #refresh (event: string | symbol): void {
+    if (event === 'message') this.#ofMessage = undefined
+    else if (isMessageEvent(event)) this.#refreshType(event as string) // a symbol is no message event
+  }
+
+  #refreshType (event: string): void {
+    const type = event.slice(TYPE_PREFIX.length)
+    this.#ofType ??= new Map()
+    const listeners = this.rawListeners(event) as Callable[]
+    if (listeners.length > 0) this.#ofType.set(type, listeners)
+    else this.#ofType.delete(type)
+  }
+}

@@ -1,0 +1,256 @@
+// Frames out, in order: gathers what is sent during one read or one tick into one write, and tells how much waits.
+// The only writer to the socket. Owns the bytes between `send` and the socket; knows nothing of messages or state.
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { encodeFrame, frameLength, textFrameBound, writeFrame, writeHeaderOf, writeTextFrame } from '../protocol/frame-builder.ts'
+import { UsageError } from '../protocol/errors.ts'
+import { MAX_HEADER_LENGTH } from '../protocol/frame-header.ts'
+import { Opcode } from '../protocol/opcode.ts'
+import type { Role } from '../protocol/role.ts'
+import { SLAB_SIZE, slabWith } from './slab.ts'
+import type { Slab, SlabWriter } from './slab.ts'
+
+/** From this many bytes on a payload is written from where it is; below, a copy into the slab is cheaper. */
+const BY_REFERENCE_FROM = 65_536
+
+/** Bytes that wait for a flush: a closed stretch of a slab, or a Buffer that stays as it is. */
+interface Chunk {
+  readonly bytes: Buffer
+  readonly slab: Slab | undefined
+}
+
+type Waiter = (error?: Error | null) => void
+
+/** Outboxes with something to write when the tick ends; one callback serves them all. */
+let dirty: Outbox[] = []
+
+function flushDirty (): void {
+  const outboxes = dirty
+  dirty = []
+  for (const outbox of outboxes) outbox.flush()
+}
+
+export class Outbox implements SlabWriter {
+  readonly #socket: Duplex
+  readonly #role: Role
+  readonly #highWaterMark: number
+  readonly #onDrain: () => void
+  /** True for a plain TCP or pipe socket: what the kernel took at once is out of this process. Any other stream may keep bytes. */
+  readonly #kernelCopies: boolean
+  readonly #chunks: Chunk[] = []
+  #slab: Slab | undefined
+  #pending = 0
+  #corked = false
+  #scheduled = false
+  #drainDue = false
+  #waiters: Waiter[] | undefined
+  /** Those of writes that the socket has not answered yet. */
+  #unanswered: Set<Waiter[]> | undefined
+  /** §5.5.3: of pings that wait only the newest need be answered. One pong is on its way, one may wait behind it. */
+  #pongOnItsWay = false
+  #nextPong: Buffer | undefined
+
+  /** @param onDrain - called when all is written, after `isOverHighWaterMark` was true */
+  constructor (socket: Duplex, role: Role, highWaterMark: number, onDrain: () => void) {
+    this.#socket = socket
+    this.#role = role
+    this.#highWaterMark = highWaterMark
+    this.#onDrain = onDrain
+    this.#kernelCopies = Object.getPrototypeOf(socket) === Socket.prototype
+  }
+
+  /** Bytes of frames that wait in this process, those in the socket's queue included. */
+  get bufferedAmount (): number {
+    return this.#socket.writableLength + this.#pending + (this.#nextPong?.length ?? 0)
+  }
+
+  /** Asks whether the sender should stop for a while; once true, `onDrain` follows. */
+  isOverHighWaterMark (): boolean {
+    if (this.bufferedAmount <= this.#highWaterMark) return false
+    this.#drainDue = true
+    return true
+  }
+
+  /** Queues a Text frame. */
+  sendText (text: string): void {
+    const bound = textFrameBound(text)
+    if (bound > SLAB_SIZE) {
+      this.#sendLarge(Opcode.Text, Buffer.from(text, 'utf8'))
+      return
+    }
+    const slab = this.#reserve(bound)
+    this.#wrote(slab, writeTextFrame(slab.buffer, slab.used, this.#role, text))
+  }
+
+  /** Queues a frame of bytes. From 64 KiB on the bytes are not copied: the caller leaves them as they are until they are written. */
+  sendBytes (opcode: number, bytes: Buffer): void {
+    if (bytes.length >= BY_REFERENCE_FROM) {
+      this.#sendLarge(opcode, bytes)
+      return
+    }
+    const slab = this.#reserve(frameLength(bytes.length, this.#role))
+    this.#wrote(slab, writeFrame(slab.buffer, slab.used, this.#role, opcode, bytes))
+  }
+
+  /** Queues a pong; while earlier bytes wait for the peer to read, a newer pong takes the place of an older one. */
+  sendPong (data: Buffer): void {
+    if (this.#socket.writableLength === 0 && !this.#pongOnItsWay) {
+      this.sendBytes(Opcode.Pong, data)
+      return
+    }
+    this.#nextPong = data
+    if (!this.#pongOnItsWay) this.#sendNextPong()
+  }
+
+  /** Tells when the socket has taken what was queued just before; rejects if it never will. */
+  whenTaken (): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters ??= []
+      this.#waiters.push((error) => error == null ? resolve() : reject(error))
+    })
+  }
+
+  /** Holds back every flush until `uncork`: all that is sent during one read leaves in one write. */
+  cork (): void {
+    this.#corked = true
+  }
+
+  uncork (): void {
+    this.#corked = false
+    this.flush()
+  }
+
+  /** Writes all that waits, in one write where it is in one piece, otherwise in one writev. */
+  flush (): void {
+    this.#scheduled = false
+    this.closeStretch()
+    // A connection that falls silent must not keep a slab alive that others have left.
+    this.#slab = undefined
+    if (this.#chunks.length === 0) return
+    const chunks = this.#chunks.splice(0)
+    this.#pending = 0
+    if (this.#socket.destroyed || this.#socket.writableEnded) this.#drop(chunks)
+    else this.#write(chunks)
+  }
+
+  /** Takes note that the socket is gone: whoever still waits is told. Streams may forget about a write when they are destroyed. */
+  end (): void {
+    this.flush()
+    for (const waiters of this.#unanswered ?? []) this.#answer(waiters, neverTaken())
+  }
+
+  /** The slab asks for it when another writer's turn comes. */
+  closeStretch (): void {
+    const slab = this.#slab
+    if (slab === undefined || !slab.isOpenFor(this)) return
+    const bytes = slab.close()
+    if (bytes !== undefined) this.#chunks.push({ bytes, slab })
+  }
+
+  #sendLarge (opcode: number, bytes: Buffer): void {
+    if (this.#role === 'client') {
+      // A client's payload is masked, in a copy: the caller's bytes stay as they are.
+      this.#add(encodeFrame({ role: 'client', opcode }, bytes))
+      return
+    }
+    const slab = this.#reserve(MAX_HEADER_LENGTH)
+    this.#wrote(slab, writeHeaderOf(slab.buffer, slab.used, opcode, bytes.length))
+    this.#add(bytes)
+  }
+
+  /** Queues bytes that are in no slab, behind what was written to one. */
+  #add (bytes: Buffer): void {
+    this.closeStretch()
+    this.#chunks.push({ bytes, slab: undefined })
+    this.#queued(bytes.length)
+  }
+
+  /** Finds a slab with room for `length` bytes; when the one in use is full, what is in it is written first. */
+  #reserve (length: number): Slab {
+    let slab = slabWith(length)
+    if (this.#slab !== slab && this.#chunks.length + this.#pending > 0) {
+      this.flush()
+      slab = slabWith(length)
+    }
+    slab.open(this)
+    this.#slab = slab
+    return slab
+  }
+
+  #wrote (slab: Slab, end: number): void {
+    const length = end - slab.used
+    slab.used = end
+    this.#queued(length)
+  }
+
+  #queued (length: number): void {
+    this.#pending += length
+    if (this.#corked || this.#scheduled) return
+    this.#scheduled = true
+    if (dirty.push(this) === 1) process.nextTick(flushDirty)
+  }
+
+  #write (chunks: readonly Chunk[]): void {
+    const socket = this.#socket
+    // What does not leave at once is copied out of the slab, so that a slow peer does not keep slabs alive.
+    const fromSlab = this.#kernelCopies && socket.writableLength === 0
+    const last = chunks.length - 1
+    const callback = this.#takeCallback()
+    if (last > 0) socket.cork()
+    for (let i = 0; i <= last; i++) {
+      const { bytes, slab } = chunks[i]!
+      const out = slab === undefined || fromSlab ? bytes : Buffer.from(bytes)
+      if (i === last && callback !== undefined) socket.write(out, callback)
+      else socket.write(out)
+    }
+    if (last > 0) socket.uncork()
+    const lent = fromSlab && socket.writableLength > 0
+    for (const { slab } of chunks) slab?.release(lent)
+  }
+
+  #drop (chunks: readonly Chunk[]): void {
+    for (const { slab } of chunks) slab?.release(false)
+    this.#takeCallback()?.(neverTaken())
+  }
+
+  /** Makes the callback of the last write of a flush, if somebody waits for it. */
+  #takeCallback (): Waiter | undefined {
+    const waiters = this.#waiters
+    if (waiters === undefined && !this.#drainDue) return undefined
+    this.#waiters = undefined
+    if (waiters !== undefined) (this.#unanswered ??= new Set()).add(waiters)
+    return (error) => {
+      if (waiters !== undefined) this.#answer(waiters, error)
+      this.#drain()
+    }
+  }
+
+  #answer (waiters: Waiter[], error?: Error | null): void {
+    if (this.#unanswered?.delete(waiters) !== true) return
+    for (const waiter of waiters) waiter(error)
+  }
+
+  #drain (): void {
+    if (!this.#drainDue || this.#socket.destroyed || this.bufferedAmount > 0) return
+    this.#drainDue = false
+    this.#onDrain()
+  }
+
+  #sendNextPong (): void {
+    const data = this.#nextPong
+    if (data === undefined || this.#socket.destroyed || this.#socket.writableEnded) return
+    this.#nextPong = undefined
+    this.#pongOnItsWay = true
+    this.flush()
+    this.#socket.write(encodeFrame({ role: this.#role, opcode: Opcode.Pong }, data), () => {
+      this.#pongOnItsWay = false
+      this.#sendNextPong()
+      // Pongs count as bytes that wait: the last message may have left before this one.
+      this.#drain()
+    })
+  }
+}
+
+function neverTaken (): UsageError {
+  return new UsageError('FST_WS_NOT_OPEN', 'it closed before the bytes were written')
+}

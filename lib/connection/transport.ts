@@ -1,0 +1,319 @@
+// Bytes of a socket to messages in order, and back. The only place that touches the socket, its flow and its timers;
+// knows nothing of listeners, schemas or HTTP.
+import type { Duplex } from 'node:stream'
+import type { MessageData } from '../protocol/message-assembler.ts'
+import { Opcode } from '../protocol/opcode.ts'
+import { Protocol } from '../protocol/protocol.ts'
+import type { Closure, ProtocolSink } from '../protocol/protocol.ts'
+import type { Role } from '../protocol/role.ts'
+import type { State } from '../protocol/state.ts'
+import { Inbox } from './inbox.ts'
+import type { InboxOwner } from './inbox.ts'
+import { Outbox } from './outbox.ts'
+
+/** Sizes in bytes, times in milliseconds. */
+export interface TransportSettings {
+  readonly role: Role
+  readonly maxPayload: number
+  /** How long the peer may take to answer a Close frame and to end the connection; then the socket is destroyed. */
+  readonly closeTimeout: number
+  readonly highWaterMark: number
+  readonly concurrency: number
+  readonly maxQueuedMessages: number
+}
+
+/** What a transport tells; one object serves all connections, `target` says which one it is. Nothing here may throw. */
+export interface TransportEvents<T> {
+  /** One message, in order. A promise tells when the application has done with it. */
+  deliver (target: T, data: MessageData): Promise<unknown> | undefined
+  onPing (target: T, data: Buffer): void
+  onPong (target: T, data: Buffer): void
+  onDrain (target: T): void
+  /** The peer broke a rule, the socket failed, or a promise of `deliver` was rejected. */
+  onError (target: T, error: unknown): void
+  /** The socket is gone. Messages that came before may still wait. */
+  onClosed (target: T): void
+  /** No message waits any more. */
+  onEmpty (target: T): void
+}
+
+/** How long, in ms, an end by the peer waits for handlers that still deal with what came before it. */
+const END_GRACE = 1_000
+
+export class Transport<T> implements ProtocolSink, InboxOwner {
+  readonly outbox: Outbox
+  readonly inbox: Inbox
+  readonly #target: T
+  readonly #events: TransportEvents<T>
+  readonly #socket: Duplex
+  readonly #settings: TransportSettings
+  readonly #protocol: Protocol
+  #begun = false
+  #flowing = false
+  /** Messages may go to the application: there is somebody to hear them. */
+  #released = false
+  #paused = false
+  /** Messages are thrown away: this side has closed. */
+  #discards = false
+  /** The peer has ended its side, but bytes before that wait to be read. */
+  #ended = false
+  /** Data of the pong that the application awaits: reading goes on past a full queue, up to `maxPayload` bytes. */
+  #awaitedPong: Buffer | undefined
+  #closeTimer: NodeJS.Timeout | undefined
+  #endTimer: NodeJS.Timeout | undefined
+
+  /** Takes over the socket. Nothing is read before `begin`, and no message delivered before `release`. */
+  constructor (target: T, events: TransportEvents<T>, socket: Duplex, settings: TransportSettings) {
+    this.#target = target
+    this.#events = events
+    this.#socket = socket
+    this.#settings = settings
+    this.#protocol = new Protocol(this, settings)
+    this.inbox = new Inbox(this, settings)
+    this.inbox.hold()
+    this.outbox = new Outbox(socket, settings.role, settings.highWaterMark, () => events.onDrain(target))
+    socket.on('error', (error) => this.#onSocketError(error))
+    // A socket that has closed already tells nobody any more.
+    if (socket.closed) process.nextTick(() => this.#onSocketClose())
+    else socket.on('close', () => this.#onSocketClose())
+  }
+
+  get state (): State {
+    return this.#protocol.state
+  }
+
+  /** True as long as messages may go out: until this side has sent its Close frame, also while the answer to the peer's waits. */
+  get maySend (): boolean {
+    return this.#protocol.state === 'open' || this.#protocol.state === 'closeReceived'
+  }
+
+  /** True once messages may go to the application. */
+  get isReleased (): boolean {
+    return this.#released
+  }
+
+  get closure (): Closure {
+    return this.#protocol.closure
+  }
+
+  /** Starts reading; `head` are bytes that came before. */
+  begin (head: Buffer): void {
+    if (this.#begun) return
+    this.#begun = true
+    this.#flowing = true
+    const socket = this.#socket
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.on('end', () => this.#onEnd())
+    this.#updateFlow()
+    if (head.length > 0) this.#onData(head)
+    // The HTTP server may have read to the end already; then there is no 'end' to come.
+    if (socket.readableEnded) this.#onEnd()
+    else if (this.#flowing) socket.resume()
+  }
+
+  /** Starts to deliver messages. */
+  release (): void {
+    this.#released = true
+    if (!this.#paused) this.inbox.release()
+  }
+
+  /** Stops delivering and reading until `resume`. */
+  pause (): void {
+    this.#paused = true
+    this.inbox.hold()
+    this.#updateFlow()
+  }
+
+  resume (): void {
+    this.#paused = false
+    if (this.#released) this.inbox.release()
+    this.#updateFlow()
+  }
+
+  /**
+   * Sends a ping; until its pong a full queue does not stop the reading, so that it can come. Of several pings the last
+   * one counts: it is the one that a peer must answer (RFC 6455 §5.5.3).
+   *
+   * @param data - kept
+   */
+  ping (data: Buffer): void {
+    this.outbox.sendBytes(Opcode.Ping, data)
+    this.#awaitedPong = data
+    this.#updateFlow()
+  }
+
+  /** Starts the closing handshake. Messages that have not been delivered are thrown away. @throws {UsageError} */
+  close (code?: number, reason?: string): void {
+    this.#protocol.close(code, reason)
+    if (this.#protocol.state === 'closeSent') this.#discard()
+  }
+
+  /** Starts the closing handshake, and delivers what the peer has sent before it heard of it. @throws {UsageError} */
+  closeAfterDelivery (code: number, reason: string): void {
+    this.#protocol.close(code, reason)
+  }
+
+  /** Drops the socket at once, without a closing handshake. */
+  terminate (): void {
+    this.#protocol.abort()
+    this.#discard()
+    this.#socket.destroy()
+  }
+
+  onMessage (_opcode: number, data: MessageData): void {
+    if (this.#discards) return
+    this.inbox.push(data)
+    if (this.#awaitedPong !== undefined) this.#updateFlow()
+  }
+
+  onPing (data: Buffer): void {
+    this.#events.onPing(this.#target, data)
+  }
+
+  onPong (data: Buffer): void {
+    if (this.#awaitedPong?.equals(data) === true) {
+      this.#awaitedPong = undefined
+      this.#updateFlow()
+    }
+    this.#events.onPong(this.#target, data)
+  }
+
+  onReply (opcode: typeof Opcode.Pong | typeof Opcode.Close, payload: Buffer): void {
+    if (opcode === Opcode.Pong) {
+      this.outbox.sendPong(payload)
+      return
+    }
+    this.outbox.sendBytes(Opcode.Close, payload)
+    this.#startCloseTimer()
+  }
+
+  onClose (): void {
+    // A client waits for the server to end the TCP connection (RFC 6455 §7.1.1); a server ends it now.
+    if (this.#settings.role === 'server') this.#endSocket()
+    else this.#startCloseTimer()
+    this.#updateFlow()
+  }
+
+  deliver (data: MessageData): Promise<unknown> | undefined {
+    return this.#events.deliver(this.#target, data)
+  }
+
+  onRejected (reason: unknown): void {
+    this.#events.onError(this.#target, reason)
+  }
+
+  onFull (): void {
+    this.#updateFlow()
+  }
+
+  onSpace (): void {
+    this.#updateFlow()
+  }
+
+  onEmpty (): void {
+    this.#events.onEmpty(this.#target)
+    if (this.inbox.isIdle) this.onIdle()
+  }
+
+  onIdle (): void {
+    clearTimeout(this.#endTimer)
+    if (this.#protocol.isEnding) this.#endNow()
+  }
+
+  /** Lets handlers of messages that came before answer them, before the connection ends; they have `END_GRACE` for it. */
+  putsOffEnd (): boolean {
+    if (this.inbox.isIdle) return false
+    this.#endTimer = setTimeout(() => this.#endNow(), Math.min(END_GRACE, this.#settings.closeTimeout))
+    return true
+  }
+
+  onError (error: Error): void {
+    this.#endSocket()
+    this.#updateFlow()
+    this.#events.onError(this.#target, error)
+  }
+
+  #onData (chunk: Buffer): void {
+    this.outbox.cork()
+    try {
+      this.#protocol.receiveData(chunk)
+    } finally {
+      this.outbox.uncork()
+    }
+  }
+
+  /** The peer has ended its side. Bytes that wait in the parser come first, and answers to messages before its Close frame. */
+  #onEnd (): void {
+    this.#ended = true
+    if (this.#protocol.hasUnread || this.#protocol.isEnding) return
+    this.#protocol.receiveEof()
+    this.#endSocket()
+  }
+
+  #endNow (): void {
+    this.#protocol.end()
+    if (this.#ended && this.#protocol.state !== 'closed') this.#onEnd()
+  }
+
+  #onSocketError (error: Error): void {
+    const { state } = this.#protocol
+    // Once the peer has said goodbye, or the bytes have ended, a reset tells nothing new.
+    if (state !== 'open' && state !== 'closeSent') return
+    this.#events.onError(this.#target, error)
+  }
+
+  #onSocketClose (): void {
+    clearTimeout(this.#closeTimer)
+    clearTimeout(this.#endTimer)
+    if (this.#protocol.state !== 'closed') this.#protocol.receiveEof()
+    this.outbox.end()
+    this.#events.onClosed(this.#target)
+  }
+
+  /** Hands on no more messages. What the peer still sends is read to find its Close frame. */
+  #discard (): void {
+    this.#discards = true
+    this.inbox.clear()
+    this.#updateFlow()
+  }
+
+  /** Writes what waits and ends this side; the peer's end is awaited until `closeTimeout`. */
+  #endSocket (): void {
+    this.outbox.flush()
+    this.#socket.end()
+    this.#startCloseTimer()
+  }
+
+  #startCloseTimer (): void {
+    if (this.#socket.destroyed) return
+    this.#closeTimer ??= setTimeout(() => this.#socket.destroy(), this.#settings.closeTimeout)
+  }
+
+  /** Starts or stops the parser and the socket, as everything that has a say in it wants. */
+  #updateFlow (): void {
+    if (!this.#begun) return
+    const flowing = this.#mayRead()
+    if (flowing === this.#flowing) return
+    this.#flowing = flowing
+    if (!flowing) {
+      this.#protocol.pause()
+      this.#socket.pause()
+      return
+    }
+    this.#readOn()
+  }
+
+  #mayRead (): boolean {
+    const { state } = this.#protocol
+    if (this.#discards || (state !== 'open' && state !== 'closeSent')) return true
+    if (this.#paused) return false
+    return !this.inbox.isFull || (this.#awaitedPong !== undefined && this.inbox.bytes <= this.#settings.maxPayload)
+  }
+
+  #readOn (): void {
+    this.#protocol.resume()
+    if (!this.#flowing) return
+    this.#socket.resume()
+    if (this.#ended && this.#protocol.state !== 'closed') this.#onEnd()
+  }
+}
