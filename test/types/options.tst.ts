@@ -1,0 +1,162 @@
+// Options of the plugin and of routes: names, callbacks, and what `binary: true` does to a route's messages.
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, preCloseAsyncHookHandler, preCloseHookHandler } from 'fastify'
+import type { TSchema } from '@sinclair/typebox'
+import type {
+  AnyWebSocketConnection,
+  RawBytes,
+  RawMessage,
+  RawPayload,
+  WebSocketConnection,
+  WebSocketErrorHandler,
+  WebSocketRouteOptions
+} from '../../types/index.ts'
+import websocket from '../../lib/index.ts'
+import { exact } from './exact.ts'
+import { ChatIn, ChatOut } from './messages.ts'
+import type { ChatMessage, Incoming, Outgoing } from './messages.ts'
+
+const app = Fastify()
+const messages = { websocket: { receive: ChatIn, send: ChatOut } }
+
+// ---- the plugin
+
+app.register(websocket)
+app.register(websocket, {})
+app.register(websocket, {
+  maxPayload: 1,
+  closeTimeout: 1,
+  highWaterMark: 1,
+  concurrency: 1,
+  maxQueuedMessages: 1,
+  shutdownTimeout: 1,
+  binary: true,
+  protocols: ['v2', 'v1'],
+  prefix: '/of-fastify'
+})
+app.register(websocket, {
+  errorHandler (error, connection, request, reply) {
+    exact<FastifyInstance>()(this)
+    exact<Error>()(error)
+    exact<AnyWebSocketConnection>()(connection)
+    exact<FastifyRequest>()(request)
+    exact<FastifyReply>()(reply)
+    connection.on('message', (message) => exact<unknown>()(message))
+    connection.send({ type: 'error' })
+    connection.close(1011)
+  }
+})
+app.register(websocket, { errorHandler: async (error: Error, connection: WebSocketConnection) => { connection.send(error.message) } })
+declare const hook: preCloseHookHandler | preCloseAsyncHookHandler
+app.register(websocket, { preClose: hook })
+app.register(websocket, { preClose (done) { exact<FastifyInstance>()(this); done() } })
+app.register(websocket, { preClose: async function () { await this.websocket.close() } })
+app.register(websocket, {
+  options: {
+    maxPayload: 1,
+    verifyClient: ({ origin, secure, req }, next) => {
+      exact<string>()(origin)
+      exact<boolean>()(secure)
+      next(req.headers.authorization !== undefined, 401, 'Unauthorized', { 'www-authenticate': 'Bearer' })
+    },
+    handleProtocols: (offered) => offered.has('v1') ? 'v1' : false
+  }
+})
+app.register(websocket, { options: { verifyClient: (info: { origin: string }) => info.origin === '' } })
+
+// @ts-expect-error no such option
+app.register(websocket, { maxPaylod: 1 })
+// @ts-expect-error nor in the bag
+app.register(websocket, { options: { noServer: true } })
+// @ts-expect-error a size is a number
+app.register(websocket, { maxPayload: '1mb' })
+// @ts-expect-error an option of the plugin, not of a route
+app.get('/', { websocket: { shutdownTimeout: 1 } }, () => {})
+
+// ---- subprotocols
+
+app.get('/protocols', { websocket: { protocols: ['v2', 'v1'] as const } }, (connection) => exact<string>()(connection.protocol))
+app.get('/protocols/function', {
+  websocket: {
+    protocols (offered, request) {
+      exact<readonly string[]>()(offered)
+      exact<FastifyRequest>()(request)
+      return offered[0]
+    }
+  }
+}, () => {})
+app.get('/protocols/async', { websocket: { protocols: async (offered) => offered.includes('v1') ? 'v1' : false } }, () => {})
+app.get('/protocols/none', { websocket: { protocols: () => undefined } }, () => {})
+// @ts-expect-error a subprotocol is a string
+app.get('/protocols/number', { websocket: { protocols: [1] } }, () => {})
+// @ts-expect-error none is false or undefined
+app.get('/protocols/true', { websocket: { protocols: () => true } }, () => {})
+
+// ---- error handlers of routes
+
+const onError: WebSocketErrorHandler = function (error, connection) { this.log.error(error); connection.terminate() }
+app.get('/errors', { websocket: { errorHandler: onError }, schema: messages }, (connection) => exact<WebSocketConnection<Incoming, Outgoing>>()(connection))
+app.get('/errors/typed', {
+  websocket: { errorHandler (error, connection: WebSocketConnection<Incoming, Outgoing>) { connection.send({ type: 'said', text: error.message }) } },
+  schema: messages
+}, () => {})
+// @ts-expect-error the error comes first
+app.get('/errors/order', { websocket: { errorHandler: (connection: WebSocketConnection, _error: Error) => connection.close() } }, () => {})
+
+// ---- compilers
+
+declare const forTypeBox: FastifySchemaCompiler<TSchema>
+declare const forZod: FastifySchemaCompiler<{ parse (value: unknown): unknown }>
+declare const serializer: FastifySerializerCompiler<TSchema>
+app.get('/compilers', { websocket: { validatorCompiler: forTypeBox, serializerCompiler: serializer }, schema: messages }, () => {})
+app.get('/compilers/zod', { websocket: { validatorCompiler: forZod }, schema: messages }, () => {})
+app.get('/compilers/inline', {
+  websocket: {
+    validatorCompiler ({ schema, httpPart }) {
+      exact<object>()(schema)
+      exact<string | undefined>()(httpPart)
+      return (value: unknown) => value !== undefined ? { value } : { error: new Error('nothing') }
+    },
+    serializerCompiler: () => (value) => JSON.stringify(value)
+  },
+  schema: messages
+}, () => {})
+
+// ---- binary: true
+
+app.get('/binary', { websocket: { binary: true, maxPayload: 1 }, schema: messages }, (connection) => {
+  exact<WebSocketConnection<Incoming | Buffer, Outgoing | RawBytes>>()(connection)
+  connection.on('message', (message, isBinary) => {
+    exact<Incoming | Buffer>()(message)
+    exact<boolean>()(isBinary)
+    if (Buffer.isBuffer(message)) connection.send(message)
+    else exact<'chat' | 'leave'>()(message.type)
+  })
+  connection.on('message:chat', (message) => exact<ChatMessage>()(message))
+  connection.handle({ chat () {}, leave () {} })
+  connection.send({ type: 'said', text: '' })
+  connection.send(new Float64Array(1))
+  connection.send(new ArrayBuffer(1))
+  // @ts-expect-error text is the schema's
+  connection.send('text')
+})
+app.route({
+  method: 'GET',
+  url: '/binary/full',
+  websocket: { binary: true },
+  schema: messages,
+  handler: (connection) => exact<WebSocketConnection<Incoming | Buffer, Outgoing | RawBytes>>()(connection)
+})
+app.get('/binary/receive', { websocket: { binary: true }, schema: { websocket: { receive: ChatIn } } }, (connection) => {
+  exact<WebSocketConnection<Incoming | Buffer, RawPayload>>()(connection)
+})
+app.get('/binary/false', { websocket: { binary: false }, schema: messages }, (connection) => exact<WebSocketConnection<Incoming, Outgoing>>()(connection))
+declare const maybe: boolean
+app.get('/binary/maybe', { websocket: { binary: maybe }, schema: messages }, (connection) => exact<WebSocketConnection<Incoming, Outgoing>>()(connection))
+declare const anywhere: WebSocketRouteOptions
+app.get('/binary/anywhere', { websocket: anywhere, schema: messages }, (connection) => exact<WebSocketConnection<Incoming, Outgoing>>()(connection))
+app.get('/binary/raw', { websocket: { binary: true } }, (connection) => exact<WebSocketConnection<RawMessage, RawPayload>>()(connection))
+// Generics say it all themselves.
+app.get<{ Receive: ChatMessage | Buffer, Send: Outgoing }>('/binary/generics', { websocket: { binary: true } }, (connection) => {
+  exact<WebSocketConnection<ChatMessage | Buffer, Outgoing>>()(connection)
+})

@@ -1,0 +1,42 @@
+// All open connections of an instance. Owns the types of `fastify.websocket`, `fastify.websocketServer` and `fastify.injectWS`.
+import type { AnyWebSocketConnection, WebSocketConnection } from './connection.ts'
+
+/** A live view of connections: iterable, with a count; a set that cannot be written. */
+export interface WebSocketConnections extends Iterable<AnyWebSocketConnection> {
+  readonly size: number
+  has (connection: unknown): boolean
+  forEach (callback: (connection: AnyWebSocketConnection) => unknown): void
+  values (): IterableIterator<AnyWebSocketConnection>
+}
+
+/** `fastify.websocket`: what concerns all connections of the instance. */
+export interface WebSocketHub {
+  /** The connections that are open now. */
+  readonly connections: WebSocketConnections
+  /** Takes no new connection, closes the open ones with 1001 and destroys what is left after `shutdownTimeout`. Resolves when none is left. */
+  close (): Promise<void>
+}
+
+/** `fastify.websocketServer`, for users of @fastify/websocket. */
+export interface WebSocketServerView {
+  readonly clients: WebSocketConnections
+  /** As `fastify.websocket.close()`. */
+  close (callback?: (error?: Error) => void): void
+}
+
+/** What `fastify.injectWS` sends with the request. */
+export interface InjectWebSocketOptions {
+  readonly headers?: Readonly<Record<string, string | number | readonly string[] | undefined>>
+  /** Appended to the path. */
+  readonly query?: string | Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
+  /** Subprotocols to offer. */
+  readonly protocols?: string | readonly string[]
+  /** The address that the server sees. Default: 127.0.0.1. */
+  readonly remoteAddress?: string
+}
+
+/** Called with the client's end before the handshake, and once it is open: in time for the very first message. */
+export interface InjectWebSocketHooks {
+  onInit? (connection: WebSocketConnection): unknown
+  onOpen? (connection: WebSocketConnection): unknown
+}

@@ -1,0 +1,80 @@
+// Options of the plugin and of a route. Owns their names and types; defaults and checks are the plugin's.
+import type { IncomingMessage, OutgoingHttpHeaders, Server } from 'node:http'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchemaCompiler,
+  FastifySerializerCompiler,
+  HookHandlerDoneFunction
+} from 'fastify'
+import type { AnyWebSocketConnection } from './connection.ts'
+
+/**
+ * Chooses the subprotocol among those that the client offered, in its order.
+ *
+ * @returns the chosen one; `undefined` or `false` for none, and the connection opens without
+ */
+export type WebSocketProtocolChooser = (offered: readonly string[], request: FastifyRequest) =>
+  string | false | undefined | Promise<string | false | undefined>
+
+/** Options of a route (`websocket: { ... }`); each may stand at the plugin too, for all routes. Sizes are bytes, times milliseconds. */
+export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
+  /** Most bytes of one message, all its fragments together; beyond it 1009. Default: the `bodyLimit` of the route or the instance. */
+  maxPayload?: number
+  /** How long the peer may take to answer a Close frame before the socket is destroyed. Default: 5,000. */
+  closeTimeout?: number
+  /** Bytes that may wait for the socket before `send` returns false. Default: 65,536. */
+  highWaterMark?: number
+  /** How many messages of one connection may be in handlers at once. Default: 1, so one message's handlers settle before the next's start. */
+  concurrency?: number
+  /** How many messages may wait behind the handlers before reading stops. Default: 16. */
+  maxQueuedMessages?: number
+  /** On a route with message schemas: binary messages pass untouched, as Buffers, beside the JSON ones. Default: false. */
+  binary?: Binary
+  /** Subprotocols that the route speaks, the preferred one first, or a function that chooses. Without it none is agreed on. */
+  protocols?: readonly string[] | WebSocketProtocolChooser
+  /**
+   * Gets every fault of a connection, once: an invalid message that no listener of `invalid` took, a handler that threw
+   * or rejected, a protocol error, a socket error. Without it the fault is logged and the connection closed with `error.closeCode`.
+   */
+  errorHandler? (this: FastifyInstance, error: Error, connection: AnyWebSocketConnection, request: FastifyRequest, reply: FastifyReply): unknown
+  /** Compiles the message schemas into checks, in place of TypeBox's compiler and the instance's. */
+  validatorCompiler? (routeSchema: Parameters<FastifySchemaCompiler<object>>[0]): ReturnType<FastifySchemaCompiler<object>>
+  /** Compiles the `send` schema into a serialiser, in place of the instance's. */
+  serializerCompiler? (routeSchema: Parameters<FastifySerializerCompiler<object>>[0]): ReturnType<FastifySerializerCompiler<object>>
+}
+
+// The three functions above are methods, so that one annotated with narrower types may be given: `connection: WebSocketConnection<In, Out>`,
+// or a compiler for the schemas of one library.
+export type WebSocketErrorHandler = NonNullable<WebSocketRouteOptions['errorHandler']>
+
+/** Options of the plugin: those of a route, for all routes, and the instance's own. */
+export interface WebSocketPluginOptions extends WebSocketRouteOptions {
+  /** How long `fastify.close()` waits for connections to close before it destroys them. Default: 10,000. */
+  shutdownTimeout?: number
+  /** In place of the plugin's own `preClose` hook, which sends 1001 to every connection and waits: closing them is then this function's work. */
+  preClose? (this: FastifyInstance, done: HookHandlerDoneFunction): void | Promise<unknown>
+  /** As @fastify/websocket takes them. The same name outside of `options` goes before it. */
+  options?: WebSocketCompatibleOptions
+}
+
+/** What `verifyClient` of @fastify/websocket is told. */
+export interface WebSocketClientInfo {
+  readonly origin: string
+  readonly secure: boolean
+  readonly req: IncomingMessage
+}
+
+/** The options of the `ws` package that @fastify/websocket hands through and that this plugin knows; any other fails at registration. */
+export interface WebSocketCompatibleOptions {
+  maxPayload?: number
+  /** Refuses with 401 or with the given status; a hook of Fastify is the better place. */
+  verifyClient?:
+    | ((info: WebSocketClientInfo) => boolean)
+    | ((info: WebSocketClientInfo, done: (verified: boolean, statusCode?: number, message?: string, headers?: OutgoingHttpHeaders) => void) => void)
+  /** As `protocols` with a function. */
+  handleProtocols? (offered: Set<string>, request: IncomingMessage): string | false
+  /** Upgrades come from this server in place of the instance's own. */
+  server?: Server
+}

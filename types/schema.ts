@@ -1,0 +1,57 @@
+// From a route's schema to the types of its messages. Owns the type functions; knows nothing of connections.
+import type { FastifyTypeProvider } from 'fastify'
+import type { CarriedStatic, RawBytes, RawPayload } from './carried.ts'
+
+/** `schema.websocket` of a route: the schemas of its messages, named from the server's side. */
+export interface WebSocketSchema {
+  /** Schema of the messages that the server receives. */
+  receive?: unknown
+  /** Schema of the messages that the server sends. */
+  send?: unknown
+}
+
+/** A message on a route that has no `receive` schema: a text message is a string, a binary one a Buffer. */
+export type RawMessage = string | Buffer
+
+// Aliases, because `this` may not be written inside a type literal.
+type Validated<P extends FastifyTypeProvider, S> = (P & { schema: S })['validator']
+type Serialized<P extends FastifyTypeProvider, S> = (P & { schema: S })['serializer']
+
+/** The type provider's answer first; where it has none, the type that the schema carries. */
+type OrCarried<T, S> = unknown extends T ? CarriedStatic<S> : T
+
+/** The instance's type provider, completed by the types that the schemas carry themselves. */
+export interface CarriedTypeProvider<P extends FastifyTypeProvider> extends FastifyTypeProvider {
+  readonly validator: OrCarried<Validated<P, this['schema']>, this['schema']>
+  readonly serializer: OrCarried<Serialized<P, this['schema']>, this['schema']>
+}
+
+/** Adds `T` on a route whose options say `binary: true`; `boolean`, so an option that is not a literal, adds nothing. */
+type IfBinary<Binary extends boolean, T> = [Binary] extends [true] ? T : never
+
+/** What a route receives: the generic `Receive`, else what `schema.websocket.receive` says, else raw messages. */
+export type ReceivedOf<P extends FastifyTypeProvider, S, G, Binary extends boolean = boolean> =
+  G extends { Receive: infer R } ? R
+    : S extends { websocket: { receive: infer R } } ? OrCarried<Validated<P, R>, R> | IfBinary<Binary, Buffer>
+      : RawMessage
+
+/** What a route may send: the generic `Send`, else what `schema.websocket.send` says, else raw payloads. */
+export type SentOf<P extends FastifyTypeProvider, S, G, Binary extends boolean = boolean> =
+  G extends { Send: infer R } ? R
+    : S extends { websocket: { send: infer R } } ? OrCarried<Serialized<P, R>, R> | IfBinary<Binary, RawBytes>
+      : RawPayload
+
+/** The literal values of the discriminator `type` in a union of messages; `string` where nothing is known of the messages. */
+export type MessageType<M> =
+  M extends { type: infer T extends string } ? string extends T ? never : T
+    : [keyof M] extends [never] ? string : never
+
+/** The members of a union of messages whose `type` may be `T`. */
+export type MessageOf<M, T extends string> =
+  M extends { type: infer U } ? T extends U ? M : never
+    : [keyof M] extends [never] ? M : never
+
+/** One handler for each literal `type` of a union of messages; `never` where the messages have none. */
+export type MessageHandlers<M> =
+  [MessageType<M>] extends [never] ? never
+    : { [Member in M as MessageType<Member>]: (message: Member) => unknown }
