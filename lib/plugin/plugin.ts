@@ -1,0 +1,79 @@
+// The plugin as Fastify loads it: hooks and decorators. What they do is elsewhere.
+import type { Server } from 'node:http'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Hub } from '../hub/hub.ts'
+import type { WebSocketPluginOptions, WebSocketServerView } from '../../types/index.ts'
+import { clientVerifier, mergeCompatibleOptions, readCompatibleOptions } from './compat.ts'
+import { NoSocketRouteError } from './errors.ts'
+import { createInjector } from './inject.ts'
+import { readPluginOptions } from './options.ts'
+import { checkRoutes, findRegistration, findSocketRoute, isObserved, register } from './registration.ts'
+import { useServer } from './server-state.ts'
+import type { ServerState } from './server-state.ts'
+import { addShutdown } from './shutdown.ts'
+import { findUpgrade, isHandshake } from './upgrade.ts'
+
+async function plugin (fastify: FastifyInstance, given: WebSocketPluginOptions): Promise<void> {
+  const options = readPluginOptions(given)
+  const compatible = readCompatibleOptions(options.options, fastify)
+  const settings = mergeCompatibleOptions(options, compatible)
+  // The type of Fastify's server is that of HTTP/1 by default. One for HTTP/2 has the same events when it allows HTTP/1.
+  const server = compatible.server ?? fastify.server as Server
+  const state = useServer(server, fastify, settings.shutdownTimeout)
+  const registration = { instance: fastify, state, settings, verifyClient: clientVerifier(compatible) }
+
+  // Where a context around this one has the plugin, hooks and decorators are there already.
+  if (findRegistration(fastify) === undefined) {
+    decorate(fastify, state)
+    fastify.addHook('onRequest', refuseStrays)
+  }
+  fastify.addHook('onReady', async () => checkRoutes(fastify))
+  addShutdown(registration)
+  register(registration)
+}
+
+function decorate (fastify: FastifyInstance, state: ServerState): void {
+  fastify.decorateRequest('ws', { getter () { return isHandshake(this.raw) } })
+  // The nearest registration's, as a context within may listen on another server.
+  fastify.decorate('websocket', { getter () { return hubOf(this) } })
+  fastify.decorate('websocketServer', { getter () { return viewOf(hubOf(this)) } })
+  fastify.decorate('injectWS', createInjector(fastify, state))
+}
+
+function hubOf (instance: FastifyInstance): Hub {
+  const registration = findRegistration(instance)
+  if (registration === undefined) throw new Error('fastify-typed-websocket has decorated an instance without registering it')
+  return registration.state.hub
+}
+
+function viewOf (hub: Hub): WebSocketServerView {
+  return {
+    clients: hub.connections,
+    close (callback) { hub.close().then(() => callback?.(), callback) }
+  }
+}
+
+/** The onRequest hook: a handshake that came to no WebSocket route gets an answer before a handler takes it for a request. */
+function refuseStrays (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
+  if (!isHandshake(request.raw)) return done()
+  if (request.is404) {
+    // Another listener of `upgrade` may know the path; if none does, the socket does not stay open for long.
+    if (findRegistration(this)?.state.hasCompany !== true) return done()
+    reply.hijack()
+    findUpgrade(request.raw)?.release()
+    return
+  }
+  const { config, url = '' } = request.routeOptions
+  if (findSocketRoute(config) !== undefined) return done()
+  if (!isObserved(this)) {
+    request.log.warn(`a WebSocket handshake came to the HTTP route ${url}. If it was declared with \`websocket: true\`, that was before ` +
+      'fastify-typed-websocket had loaded: import the package before Fastify() is called, or register it with await')
+  }
+  done(new NoSocketRouteError(`${request.method} ${url}`))
+}
+
+/** Adds WebSocket routes to Fastify. */
+const websocket: FastifyPluginAsync<WebSocketPluginOptions> = fp(plugin, { fastify: '5.x', name: 'fastify-typed-websocket' })
+
+export default websocket

@@ -1,0 +1,218 @@
+import { once } from 'node:events'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import websocket from '../../lib/index.ts'
+import { makeApp, until } from '../helpers/app.ts'
+import { handshake, head } from '../helpers/raw-client.ts'
+
+/** Close, unmasked, 1001 and the reason. */
+const GOING_AWAY = '\x88\x17\x03\xe9the server is closing'
+
+t.test('close tells every client 1001 and returns when they have gone', async (t) => {
+  const { app, listen } = await makeApp(t)
+  const ends: unknown[] = []
+  app.get('/ws', { websocket: true }, (connection) => { connection.on('close', (...args) => { ends.push(args) }) })
+  const port = await listen()
+  const clients = Array.from({ length: 10 }, () => new WebSocket(`ws://127.0.0.1:${port}/ws`))
+  await Promise.all(clients.map((client) => once(client, 'open')))
+  const closes = clients.map((client) => once(client, 'close'))
+  await app.close()
+  for (const [code, reason] of await Promise.all(closes)) t.same([code, String(reason)], [1001, 'the server is closing'])
+  t.equal(app.websocket.connections.size, 0)
+  t.same(ends, clients.map(() => [1001, 'the server is closing', { wasClean: true, initiator: 'local' }]))
+})
+
+t.test('a client that never answers is waited for until the deadline', async (t) => {
+  const { app, listen, open } = await makeApp(t, { plugin: { shutdownTimeout: 200, closeTimeout: 60_000 } })
+  const ends: unknown[] = []
+  app.get('/ws', { websocket: true }, (connection) => { connection.on('close', (code) => { ends.push(code) }) })
+  await listen()
+  const client = await open()
+  client.write(handshake('/ws'))
+  await client.untilAnswers(1)
+  const start = performance.now()
+  const closed = app.close()
+  await client.until(() => client.text.endsWith(GOING_AWAY))
+  await closed
+  const took = performance.now() - start
+  t.ok(took >= 190 && took < 2_000, `${took} ms`)
+  await until(() => ends.length === 1)
+  t.same(ends, [1006])
+})
+
+t.test('a deadline beyond the time that Fastify gives a hook', async (t) => {
+  const { app, listen, open } = await makeApp(t, { plugin: { shutdownTimeout: 400, closeTimeout: 60_000 }, server: { pluginTimeout: 150 } })
+  const order: string[] = []
+  app.addHook('preClose', async () => { order.push('preClose') })
+  app.get('/ws', { websocket: true }, (connection) => { connection.on('close', () => { order.push('gone') }) })
+  await listen()
+  const client = await open()
+  client.write(handshake('/ws'))
+  await client.untilAnswers(1)
+  const quiet = await app.injectWS('/ws')
+  quiet.pause()
+  await app.close()
+  await until(() => order.length === 3)
+  t.same(order, ['preClose', 'gone', 'gone'], 'the hook behind ours has run, and before the deadline')
+})
+
+t.test('clients of injectWS are waited for as well', async (t) => {
+  const { app } = await makeApp(t)
+  app.get('/ws', { websocket: true }, () => {})
+  const client = await app.injectWS('/ws')
+  const closed = once(client, 'close')
+  await app.close()
+  t.equal(app.websocket.connections.size, 0)
+  t.same((await closed)[0], 1001)
+})
+
+for (const return503OnClosing of [true, false]) {
+  t.test(`a handshake while closing gets 503, return503OnClosing: ${return503OnClosing}`, async (t) => {
+    const { app, listen, open } = await makeApp(t, { server: { return503OnClosing } })
+    let goOn = (): void => {}
+    const mayGoOn = new Promise<void>((resolve) => { goOn = resolve })
+    let isHooked = false
+    app.addHook('onRequest', async (request) => {
+      if (request.url !== '/slow') return
+      isHooked = true
+      await mayGoOn
+    })
+    app.get('/ws', { websocket: true }, (connection) => { connection.on('close', goOn) })
+    app.get('/slow', { websocket: true }, () => { t.fail('accepted while closing') })
+    await listen()
+    const [first, late, slow] = [await open(), await open(), await open()]
+    first.write(handshake('/ws'))
+    await first.untilAnswers(1)
+    slow.write(handshake('/slow'))
+    await until(() => isHooked)
+    const closed = app.close()
+    await first.until(() => first.text.endsWith(GOING_AWAY))
+    late.write(handshake('/ws'))
+    t.match((await late.untilAnswers(1))[0], { statusCode: 503, headers: { connection: 'close' }, body: /FST_WS_CLOSING/ })
+    // The masked answer to Close.
+    first.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9])).end()
+    t.match((await slow.untilAnswers(1))[0], { statusCode: 503, body: /FST_WS_CLOSING/ })
+    for (const client of [late, slow]) client.end()
+    await closed
+  })
+}
+
+t.test('a handshake whose hook never ends does not hold close up', async (t) => {
+  const { app, listen, open } = await makeApp(t, { plugin: { shutdownTimeout: 100 } })
+  let isHooked = false
+  app.get('/ws', { websocket: true, onRequest: () => { isHooked = true; return new Promise(() => {}) } }, () => {})
+  await listen()
+  const client = await open()
+  client.write(handshake('/ws'))
+  await until(() => isHooked)
+  await app.close()
+  await client.untilEnd()
+  t.equal(client.text, '')
+})
+
+t.test('a 101 on its way while closing', async (t) => {
+  const { app, listen, open } = await makeApp(t)
+  let goOn = (): void => {}
+  let isSending = false
+  app.addHook('onSend', async () => {
+    isSending = true
+    await new Promise<void>((resolve) => { goOn = resolve })
+  })
+  app.get('/ws', { websocket: true }, () => {})
+  await listen()
+  const client = await open()
+  client.write(handshake('/ws'))
+  await until(() => isSending)
+  const closed = app.close()
+  await new Promise((resolve) => setImmediate(resolve))
+  goOn()
+  const [answer] = await client.untilAnswers(1)
+  t.equal(answer?.statusCode, 101)
+  await client.until(() => client.text.endsWith(GOING_AWAY))
+  client.end()
+  await closed
+})
+
+t.test('a preClose of the application, in each form', async (t) => {
+  const forms: Record<string, (calls: unknown[]) => object> = {
+    callback: (calls) => ({
+      preClose (this: FastifyInstance, done: () => void) {
+        calls.push(this.websocket.connections.size)
+        for (const client of this.websocketServer.clients) client.close(4000, 'mine')
+        done()
+      }
+    }),
+    async: (calls) => ({
+      async preClose (this: FastifyInstance) {
+        calls.push(this.websocket.connections.size)
+        this.websocket.connections.forEach((client) => client.close(4000, 'mine'))
+      }
+    })
+  }
+  for (const [name, form] of Object.entries(forms)) {
+    const calls: unknown[] = []
+    const { app } = await makeApp(t, { plugin: form(calls) })
+    app.get('/ws', { websocket: true }, () => {})
+    const closed = once(await app.injectWS('/ws'), 'close')
+    await app.close()
+    t.same(calls, [1], name)
+    t.same((await closed).slice(0, 2), [4000, 'mine'], name)
+  }
+})
+
+t.test('a preClose that leaves connections open has them destroyed at the deadline', async (t) => {
+  const { app } = await makeApp(t, { plugin: { preClose: async () => {}, shutdownTimeout: 100 } })
+  app.get('/ws', { websocket: true }, () => {})
+  const closed = once(await app.injectWS('/ws'), 'close')
+  await app.close()
+  t.equal((await closed)[0], 1006)
+})
+
+t.test('a preClose that fails leaves no connection behind', async (t) => {
+  const { app } = await makeApp(t, { plugin: { preClose: async () => { throw new Error('mine') }, shutdownTimeout: 100 } })
+  app.get('/ws', { websocket: true }, () => {})
+  const closed = once(await app.injectWS('/ws'), 'close')
+  await t.rejects(async () => await app.close(), { message: 'mine' })
+  t.equal((await closed)[0], 1006)
+})
+
+t.test('each registration closes its own', async (t) => {
+  const { app } = await makeApp(t, { plugin: false })
+  app.register(async (child) => {
+    await child.register(websocket, { preClose: async () => { for (const client of child.websocket.connections) if (client.protocol === 'b') client.close(4000) } })
+    child.get('/b', { websocket: { protocols: ['b'] } }, () => {})
+  })
+  await app.register(websocket)
+  app.get('/a', { websocket: true }, () => {})
+  const [a, b] = [await app.injectWS('/a'), await app.injectWS('/b', { protocols: 'b' })]
+  const ends = [once(a, 'close'), once(b, 'close')]
+  await app.close()
+  t.same((await Promise.all(ends)).map(([code]) => code), [1001, 4000])
+})
+
+t.test('fastify.websocket.close: no new connection, HTTP goes on', async (t) => {
+  const { app, listen, open } = await makeApp(t)
+  app.get('/ws', { websocket: true }, () => {})
+  app.get('/rest', async () => 'rest')
+  await listen()
+  const client = await app.injectWS('/ws')
+  const closed = once(client, 'close')
+  await app.websocket.close()
+  t.equal((await closed)[0], 1001)
+  const raw = await open()
+  raw.write(handshake('/ws'))
+  t.equal((await raw.untilAnswers(1))[0]?.statusCode, 503)
+  const rest = await open()
+  rest.write(head('GET /rest HTTP/1.1', ['Host: localhost']))
+  t.equal((await rest.untilAnswers(1))[0]?.body, 'rest')
+  await new Promise<void>((resolve, reject) => { app.websocketServer.close((error) => error === undefined ? resolve() : reject(error)) })
+})
+
+t.test('close before ready, without a connection, and twice', async (t) => {
+  const { app } = await makeApp(t)
+  app.get('/ws', { websocket: true }, () => {})
+  await app.close()
+  await app.close()
+  await t.rejects(app.injectWS('/ws'))
+})

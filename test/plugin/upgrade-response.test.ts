@@ -1,0 +1,42 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import t from 'tap'
+import { UpgradeResponse } from '../../lib/plugin/upgrade-response.ts'
+
+/** What is on the wire for a call of writeHead, in lines without the date. */
+function lines (writeHead: (response: UpgradeResponse) => void): string[] {
+  const request = new IncomingMessage(new Socket())
+  Object.assign(request, { method: 'GET', httpVersionMajor: 1, httpVersionMinor: 1 })
+  let wire = ''
+  const socket = new Duplex({ read () {}, write (chunk: Buffer, _encoding, callback) { wire += chunk.toString('latin1'); callback() } })
+  const response = new UpgradeResponse(request)
+  response.assignSocket(socket as Socket) // nothing of a network is asked of it
+  writeHead(response)
+  response.end()
+  return wire.split('\r\n\r\n')[0]!.split('\r\n').filter((line) => !line.startsWith('Date:'))
+}
+
+const AGREEMENT = { upgrade: 'websocket', connection: 'Upgrade', 'sec-websocket-accept': 'a', 'sec-websocket-protocol': 'p', 'sec-websocket-extensions': 'e' }
+
+const rows: ReadonlyArray<[name: string, writeHead: (response: UpgradeResponse) => void, want: string[]]> = [
+  ['a 101 is left as it is', (response) => response.writeHead(101, AGREEMENT), [
+    'HTTP/1.1 101 Switching Protocols', 'upgrade: websocket', 'connection: Upgrade', 'sec-websocket-accept: a', 'sec-websocket-protocol: p', 'sec-websocket-extensions: e'
+  ]],
+  ['a refusal closes', (response) => response.writeHead(401, { 'X-A': '1', 'content-length': '0' }), ['HTTP/1.1 401 Unauthorized', 'x-a: 1', 'content-length: 0', 'connection: close']],
+  ['whatever the application says', (response) => response.writeHead(401, { Connection: 'keep-alive', 'content-length': '0' }), ['HTTP/1.1 401 Unauthorized', 'connection: close', 'content-length: 0']],
+  ['with a reason', (response) => response.writeHead(401, 'Nope', { 'content-length': '0' }), ['HTTP/1.1 401 Nope', 'content-length: 0', 'connection: close']],
+  ['a refusal takes the agreement back', (response) => response.writeHead(500, { ...AGREEMENT, 'content-length': '0' }), ['HTTP/1.1 500 Internal Server Error', 'connection: close', 'content-length: 0']],
+  ['a 426 names the protocol', (response) => response.writeHead(426, { upgrade: 'websocket', 'sec-websocket-version': '13', 'content-length': '0' }), [
+    'HTTP/1.1 426 Upgrade Required', 'upgrade: websocket', 'sec-websocket-version: 13', 'content-length: 0', 'connection: close, Upgrade'
+  ]],
+  ['without a call', () => {}, ['HTTP/1.1 200 OK', 'connection: close', 'Content-Length: 0']]
+]
+
+for (const [name, writeHead, want] of rows) {
+  t.test(name, async (t) => { t.same(lines(writeHead).toSorted(), want.toSorted()) })
+}
+
+t.test('a list of headers goes to Node as it is', async (t) => {
+  t.same(lines((response) => response.writeHead(401, ['x-a', '1', 'content-length', '0'])), ['HTTP/1.1 401 Unauthorized', 'x-a: 1', 'content-length: 0', 'Connection: close'])
+})
