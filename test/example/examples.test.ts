@@ -1,0 +1,259 @@
+// Each example through a real client, and as the program that its first lines say it is.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { extname } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import type { Test } from 'tap'
+import * as authHook from '../../example/auth-hook.ts'
+import { ROOMS } from '../../example/chat/messages.ts'
+import { HISTORY_LENGTH } from '../../example/chat/room.ts'
+import * as chat from '../../example/chat/server.ts'
+import * as inject from '../../example/inject.ts'
+import * as rawEcho from '../../example/raw-echo.ts'
+import * as restAndWebSocket from '../../example/rest-and-websocket.ts'
+import * as typedEcho from '../../example/typed-echo.ts'
+import { Client } from './client.ts'
+
+t.setTimeout(60_000)
+
+interface Server {
+  readonly app: FastifyInstance
+  readonly origin: string
+}
+
+async function serve (t: Test, build: () => Promise<FastifyInstance>): Promise<Server> {
+  const app = await build()
+  t.teardown(() => app.close())
+  t.equal(app.server.listening, false, 'it listens only when it is run')
+  return { app, origin: await app.listen({ host: '127.0.0.1', port: 0 }) }
+}
+
+// ---- the short ones
+
+t.test('raw-echo', async (t) => {
+  const { origin } = await serve(t, rawEcho.build)
+  const client = await Client.open(t, origin, '/echo')
+  client.socket.send('text')
+  client.socket.send(Buffer.from([0, 255]))
+  t.equal(await client.take(), 'text')
+  t.strictSame(await client.take(), Buffer.from([0, 255]))
+})
+
+t.test('typed-echo', async (t) => {
+  const { origin } = await serve(t, typedEcho.build)
+  const client = await Client.open(t, origin, '/echo')
+  client.sendJson({ type: 'echo', text: 'hello' })
+  client.sendJson({ type: 'add', a: 1, b: 2 })
+  t.strictSame(await client.takeJson(), { type: 'echo', text: 'hello' })
+  t.strictSame(await client.takeJson(), { type: 'sum', sum: 3 })
+  client.sendJson({ type: 'add', a: '1', b: 2 })
+  t.match(await client.closed(), { code: 1008, reason: 'message/a Expected number' })
+})
+
+t.test('auth-hook', async (t) => {
+  const { app, origin } = await serve(t, authHook.build)
+  const client = await Client.open(t, origin, '/private', { authorization: 'Bearer token-of-ann' })
+  t.equal(await client.take(), 'hello ann')
+  client.socket.send('me')
+  t.equal(await client.take(), 'ann: me')
+  await t.rejects(Client.open(t, origin, '/private'), { message: 'Unexpected server response: 401' })
+  await t.rejects(Client.open(t, origin, '/private', { authorization: 'Bearer other' }), { message: 'Unexpected server response: 401' })
+  const refused = await app.inject('/private')
+  t.match(refused, { statusCode: 401, headers: { 'www-authenticate': 'Bearer' } })
+})
+
+t.test('rest-and-websocket', async (t) => {
+  const { app, origin } = await serve(t, restAndWebSocket.build)
+  const client = await Client.open(t, origin, '/counter')
+  t.strictSame(await client.takeJson(), { count: 0 })
+  await app.inject({ method: 'POST', url: '/counter' })
+  t.strictSame(await client.takeJson(), { count: 1 })
+  t.strictSame((await app.inject('/counter')).json(), { count: 1 })
+  const second = await Client.open(t, origin, '/counter')
+  t.strictSame(await second.takeJson(), { count: 1 })
+  client.socket.close()
+  await client.closed()
+  await app.inject({ method: 'POST', url: '/counter' })
+  t.strictSame(await second.takeJson(), { count: 2 })
+})
+
+t.test('inject', async (t) => {
+  const app = await inject.build()
+  t.teardown(() => app.close())
+  t.strictSame(await inject.ask(app, { type: 'add', a: 1, b: 2 }), { type: 'sum', sum: 3 })
+  t.strictSame(await inject.ask(app, { type: 'echo', text: 'hello' }), { type: 'echo', text: 'hello' })
+  await t.rejects(inject.ask(app, { type: 'add', a: 1 }), { message: 'closed with 1008: message/b Expected required property' })
+  t.equal(app.server.listening, false)
+})
+
+// ---- the chat; the page itself is tested in chat-browser.test.ts
+
+t.test('chat: who comes and goes, what is said and typed', async (t) => {
+  const { app, origin } = await serve(t, chat.build)
+  const ann = await Client.open(t, origin, '/rooms/lobby?nick=ann')
+  t.strictSame(await ann.takeJson(), { type: 'welcome', nick: 'ann', people: ['ann'] })
+  const other = await Client.open(t, origin, '/rooms/lobby?nick=ann')
+  t.strictSame(await other.takeJson(), { type: 'welcome', nick: 'ann 2', people: ['ann', 'ann 2'] })
+  t.strictSame(await ann.takeJson(), { type: 'joined', nick: 'ann 2', people: ['ann', 'ann 2'] })
+  const elsewhere = await Client.open(t, origin, '/rooms/garden?nick=ann')
+  t.strictSame(await elsewhere.takeJson(), { type: 'welcome', nick: 'ann', people: ['ann'] })
+
+  other.sendJson({ type: 'typing', isTyping: true })
+  t.strictSame(await ann.takeJson(), { type: 'typing', nick: 'ann 2', isTyping: true })
+  other.sendJson({ type: 'chat', text: 'hello' })
+  const said = await ann.takeJson() as { at: number } // checked below
+  t.match(said, { type: 'said', id: /^[\da-f-]{36}$/, nick: 'ann 2', text: 'hello' })
+  t.ok(Math.abs(Date.now() - said.at) < 60_000)
+  t.strictSame(await other.takeJson(), said)
+  t.strictSame((await app.inject('/rooms/lobby/messages')).json(), [said])
+  t.strictSame((await app.inject('/rooms/garden/messages')).json(), [])
+
+  other.socket.terminate()
+  t.strictSame(await ann.takeJson(), { type: 'left', nick: 'ann 2', people: ['ann'] })
+})
+
+t.test('chat: what is invalid is answered, and the connection stays', async (t) => {
+  const app = await chat.build()
+  t.teardown(() => app.close())
+  const client = await app.injectWS('/rooms/lobby?nick=ann')
+  const messages = client[Symbol.asyncIterator]()
+  const take = async (): Promise<unknown> => JSON.parse(String((await messages.next()).value))
+  t.match(await take(), { type: 'welcome' })
+  const rows = [
+    { sent: '{"type":"chat","text":" "}', text: /^message\/text Expected string to match/ },
+    { sent: '{"type":"chat","text":""}', text: /^message\/text Expected string/ },
+    { sent: JSON.stringify({ type: 'chat', text: 'x'.repeat(501) }), text: /^message\/text Expected string length less or equal to 500/ },
+    { sent: '{"type":"shout","text":"hello"}', text: /^message\/type / },
+    { sent: '{', text: /JSON/ },
+    { sent: Buffer.from('{}'), text: /binary/i }
+  ]
+  for (const { sent, text } of rows) {
+    client.send(sent)
+    t.match(await take(), { type: 'error', text })
+  }
+  client.send(JSON.stringify({ type: 'chat', text: 'x'.repeat(500) }))
+  t.match(await take(), { type: 'said', nick: 'ann' })
+})
+
+t.test('chat: the history is bounded', async (t) => {
+  const { app, origin } = await serve(t, chat.build)
+  const client = await Client.open(t, origin, '/rooms/lobby?nick=ann')
+  await client.take()
+  for (let n = 0; n < HISTORY_LENGTH + 5; n++) client.sendJson({ type: 'chat', text: `message ${n}` })
+  for (let n = 0; n < HISTORY_LENGTH + 5; n++) await client.take()
+  const history = (await app.inject('/rooms/lobby/messages')).json<Array<{ text: string }>>()
+  t.equal(history.length, HISTORY_LENGTH)
+  t.equal(history[0]?.text, 'message 5')
+  t.equal(history.at(-1)?.text, `message ${HISTORY_LENGTH + 4}`)
+})
+
+t.test('chat: room and name are checked before the handshake is accepted', async (t) => {
+  const app = await chat.build()
+  t.teardown(() => app.close())
+  const rows = ['/rooms/attic?nick=ann', '/rooms/lobby', '/rooms/lobby?nick=', '/rooms/lobby?nick=%20ann', '/rooms/lobby?nick=<b>', `/rooms/lobby?nick=${'n'.repeat(25)}`]
+  for (const path of rows) await t.rejects(app.injectWS(path), /400/, path)
+  for (const nick of ['Ål', '5', 'a.b_c-d e', 'n'.repeat(24)]) {
+    const client = await app.injectWS(`/rooms/lobby?nick=${encodeURIComponent(nick)}`)
+    client.terminate()
+  }
+  t.match(await app.inject('/rooms/attic/messages'), { statusCode: 400 })
+})
+
+t.test('chat: the page and its headers', async (t) => {
+  const app = await chat.build()
+  t.teardown(() => app.close())
+  const rows = [
+    { path: '/', type: 'text/html; charset=utf-8' },
+    { path: '/chat.css', type: 'text/css; charset=utf-8' },
+    { path: '/chat.js', type: 'text/javascript; charset=utf-8' },
+    { path: '/socket.js', type: 'text/javascript; charset=utf-8' },
+    { path: '/icon.svg', type: 'image/svg+xml' }
+  ]
+  for (const { path, type } of rows) {
+    const { statusCode, headers } = await app.inject(path)
+    t.match({ statusCode, ...headers }, { statusCode: 200, 'content-type': type, 'x-content-type-options': 'nosniff' })
+    t.match(headers['content-security-policy'], /^default-src 'none';/)
+    t.notMatch(headers['content-security-policy'], /unsafe|\*/)
+  }
+  const { body } = await app.inject('/')
+  t.strictSame([...body.matchAll(/<option>(.*)<\/option>/g)].map(([, name]) => name), ROOMS)
+  t.notMatch(body, /<script(?! type="module" src=)|style=| on[a-z]+=/, 'nothing inline')
+  t.notMatch((await app.inject('/chat.js')).body, /innerHTML|outerHTML|insertAdjacentHTML|document\.write/)
+})
+
+// ---- as programs
+
+/** Beside this module, compiled or not. */
+function pathOf (example: string): string {
+  return fileURLToPath(new URL(`../../example/${example}${extname(import.meta.url)}`, import.meta.url))
+}
+
+interface Program {
+  /** The first line on stdout, or '' when there is none. */
+  readonly line: string
+  readonly errors: () => string
+  readonly exitCode: Promise<number | null>
+  stop (): void
+}
+
+async function run (t: Test, example: string, env: Record<string, string>): Promise<Program> {
+  const child = spawn(process.execPath, [pathOf(example)], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => { errors += text })
+  const exitCode = once(child, 'close').then(([code]) => code)
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  const { value = '' } = await lines.next()
+  return { line: value, errors: () => errors, exitCode, stop () { child.kill('SIGTERM') } }
+}
+
+const programs = [
+  { example: 'raw-echo', line: /^(ws:\/\/127\.0\.0\.1:\d+\/echo)$/ },
+  { example: 'typed-echo', line: /^(ws:\/\/127\.0\.0\.1:\d+\/echo)$/ },
+  { example: 'auth-hook', line: /^(ws:\/\/127\.0\.0\.1:\d+\/private) with the header "(.*): (.*)"$/ },
+  { example: 'rest-and-websocket', line: /^(http:\/\/127\.0\.0\.1:\d+\/counter)$/ },
+  { example: 'chat/server', line: /^The chat is at (http:\/\/127\.0\.0\.1:\d+)$/, path: '/rooms/lobby?nick=ann' }
+]
+
+for (const { example, line, path = '' } of programs) {
+  t.test(`${example} prints where it is`, async (t) => {
+    const program = await run(t, example, { PORT: '0' })
+    const [, url = '', header, value] = line.exec(program.line) ?? []
+    t.match(program.line, line, program.errors())
+    const client = await Client.open(t, url, path, header === undefined || value === undefined ? {} : { [header]: value })
+    t.pass('a client can connect')
+    program.stop()
+    const { code } = await client.closed()
+    t.equal(code, example === 'chat/server' ? 1001 : 1006)
+    if (example === 'chat/server') t.equal(await program.exitCode, 0)
+  })
+}
+
+t.test('inject says that all is as expected', async (t) => {
+  const program = await run(t, 'inject', {})
+  t.equal(program.line, 'all as expected', program.errors())
+  t.equal(await program.exitCode, 0)
+})
+
+t.test('chat/server says what is wrong with its port', async (t) => {
+  const blocker = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => blocker.close())
+  await once(blocker, 'listening')
+  const { port } = blocker.address() as AddressInfo // it listens on TCP
+  const rows = [
+    { PORT: String(port), error: `Port ${port} is taken. Choose another one, or let PORT=0 npm start find one\n` },
+    { PORT: 'http', error: 'PORT must be a number from 0 to 65535, got "http"\n' },
+    { PORT: '65536', error: 'PORT must be a number from 0 to 65535, got "65536"\n' }
+  ]
+  for (const { PORT, error } of rows) {
+    const program = await run(t, 'chat/server', { PORT })
+    t.equal(await program.exitCode, 1)
+    t.equal(program.errors(), error)
+    t.equal(program.line, '')
+  }
+})
