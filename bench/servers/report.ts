@@ -1,0 +1,20 @@
+// What every server of the benchmark tells its parent: where it listens, and on request what it has used.
+import type { AddressInfo } from 'node:net'
+
+export interface Usage {
+  /** Processor time of the whole process so far, user and system, in microseconds. */
+  readonly cpu: number
+  /** Resident memory in bytes. */
+  readonly rss: number
+}
+
+/** Tells the parent the port, and answers each of its messages with the usage so far. Ends with the parent. */
+export function report (address: AddressInfo | string | null): void {
+  if (address === null || typeof address === 'string') throw new Error('the server has no port')
+  process.on('message', () => {
+    const { user, system } = process.cpuUsage()
+    process.send?.({ cpu: user + system, rss: process.memoryUsage.rss() } satisfies Usage)
+  })
+  process.on('disconnect', () => process.exit())
+  process.send?.({ port: address.port })
+}
