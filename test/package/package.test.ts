@@ -1,0 +1,125 @@
+// What users get: the tarball, installed into an empty project, run by every Node and compiled by every TypeScript that is promised.
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { compile, ROOT } from '../types/compile.ts'
+import { bringCompilers, bringNodes, npm, runWell } from './tools.ts'
+
+const HERE = join(ROOT, 'test/package')
+const NODES = [20, 22, 24, 26]
+const COMPILERS = ['5.4', '5.5', '5.6', '5.7', '5.8', '5.9', '6.0', '7.0']
+
+// With an empty cache some 250 MB come from the registry.
+t.setTimeout(600_000)
+
+const { version, devDependencies, exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+const project = realpathSync(mkdtempSync(join(tmpdir(), 'package-test-')))
+t.teardown(() => rmSync(project, { recursive: true, force: true }))
+
+const [nodes, compilers, files] = await Promise.all([bringNodes(NODES), bringCompilers(COMPILERS), install()])
+
+/** Packs, installs and fills the project. Returns the paths in the tarball. */
+async function install (): Promise<string[]> {
+  const { stdout } = await npm(ROOT, 'pack', '--json', '--pack-destination', project)
+  // The build of `prepack` may speak before the JSON does.
+  const [packed] = JSON.parse(stdout.slice(stdout.search(/^\[/m)))
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
+  const wanted = ['fastify', '@sinclair/typebox'].map(name => `${name}@${devDependencies[name]}`)
+  await npm(project, 'install', join(project, packed.filename), ...wanted, '@types/node@20')
+  for (const name of ['smoke.mjs', 'import.mjs', 'require.cjs']) cpSync(join(HERE, name), join(project, name))
+  return packed.files.map((file: { path: string }) => file.path)
+}
+
+t.test('the tarball has what it needs and nothing else', async (t) => {
+  for (const entry of Object.values<string | { types: string, default: string }>(exports)) {
+    for (const path of typeof entry === 'string' ? [entry] : Object.values(entry)) t.ok(files.includes(path.slice(2)), path)
+  }
+  for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']) t.ok(files.includes(path), path)
+  t.same(files.filter(path => !/^(dist|docs)\/|^[A-Z]+\.md$|^LICENSE$|^package\.json$/.test(path)), [], 'nothing from outside of dist and docs')
+  t.same(files.filter(path => path.startsWith('dist/') && !/\.(js|d\.ts)$/.test(path)), [], 'no sources in dist')
+  const installed = join(project, 'node_modules/fastify-typed-websocket')
+  const loose = files.filter(path => path.endsWith('.js') && /(from|import) ?\(?['"]\.[^'"]*\.ts['"]/.test(readFileSync(join(installed, path), 'utf8')))
+  t.same(loose, [], 'no import of a source')
+})
+
+t.test('import and require, with connections', async (t) => {
+  const runners = nodes.size > 0 ? nodes : new Map([[`node ${process.version}`, process.execPath]])
+  if (nodes.size === 0) t.comment(`npm has no Node for ${process.platform}-${process.arch}: not run on ${NODES.join(', ')}, only on ${process.version}`)
+
+  const answers = ['TEXT', 'bytes', '{"type":"said","text":"hi!"}', 1008]
+  for (const [name, node] of runners) {
+    const hasWebSocket = JSON.parse((await runWell(node, ['-p', 'typeof WebSocket === "function"'], project)).stdout)
+    const seen = { injected: answers, ...(hasWebSocket ? { native: answers } : {}), rest: 'rest', upgradeRequired: 426 }
+    const names = ['function', 'function', 'function', true]
+    const rows = [
+      { script: 'import.mjs', want: { names, direct: seen, promise: seen } },
+      { script: 'require.cjs', want: { names, version, direct: seen, namespace: seen } }
+    ]
+    for (const { script, want } of rows) {
+      const { stdout, stderr } = await runWell(node, [script], project)
+      t.strictSame(JSON.parse(stdout), want, `${name} ${script}${hasWebSocket ? ', with its own WebSocket' : ''}`)
+      t.equal(stderr, '', 'without a warning')
+    }
+  }
+  if (nodes.size > 0) {
+    const versions = await Promise.all([...nodes.values()].map(async node => (await runWell(node, ['--version'], project)).stdout.trim()))
+    t.same(versions.map(version => Number(/^v(\d+)/.exec(version)?.[1])), NODES, versions.join(', '))
+  }
+})
+
+t.test('types', async (t) => {
+  const STRICT = { target: 'es2022', lib: ['es2023'], types: ['node'], strict: true, exactOptionalPropertyTypes: true }
+  // The declaration files of all packages are checked too: skipLibCheck is off.
+  const modules = {
+    nodenext: { ...STRICT, module: 'nodenext', moduleResolution: 'nodenext' },
+    bundler: { ...STRICT, module: 'esnext', moduleResolution: 'bundler' }
+  }
+  const listing = readFileSync(join(HERE, 'listing.ts'), 'utf8')
+    .replaceAll("'../../lib/index.ts'", "'fastify-typed-websocket'")
+    .replaceAll("'../../lib/contract.ts'", "'fastify-typed-websocket/contract'")
+  const expectations = listing.match(/@ts-expect-error/g)?.length ?? 0
+  // Declares `connection.data` for the whole program, as users do.
+  const data = `
+    import type { WebSocketConnection } from 'fastify-typed-websocket'
+    declare module 'fastify-typed-websocket' { interface WebSocketConnectionData { nick?: string } }
+    export function nickOf (connection: WebSocketConnection): string | undefined { return connection.data.nick }
+  `
+  const write = (name: string, sources: Record<string, string>, compilerOptions: object): string => {
+    const folder = join(project, 'types', name)
+    mkdirSync(folder, { recursive: true })
+    for (const [file, text] of Object.entries(sources)) writeFileSync(join(folder, file), text)
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: Object.keys(sources) }))
+    return folder
+  }
+  const projects = Object.entries(modules).map(([name, options]) => write(name, { 'listing.ts': listing, 'data.ts': data }, options))
+
+  for (const [name, compiler] of compilers) {
+    // Both settings at the oldest and the newest; between them the one that Node has.
+    const last = COMPILERS.length - 1
+    const wanted = name.endsWith(COMPILERS[0] ?? '') || name.endsWith(COMPILERS[last] ?? '') ? projects : projects.slice(0, 1)
+    for (const folder of wanted) {
+      const { errors, output } = await compile(folder, compiler)
+      t.same(errors, [], `${name} ${folder.slice(project.length)}${errors.length > 0 ? `\n${output}` : ''}`)
+    }
+  }
+
+  await t.test('the listing can fail', async (t) => {
+    const folder = write('loose', { 'listing.ts': listing.replaceAll('@ts-expect-error', '') }, modules.nodenext)
+    const { errors } = await compile(folder, compilers.get('typescript-7.0'))
+    t.equal(errors.length, expectations)
+  })
+
+  await t.test('a contract needs neither Fastify nor Node', async (t) => {
+    const contract = `
+      import { defineWebSocket, type ClientSends } from 'fastify-typed-websocket/contract'
+      import { Type } from '@sinclair/typebox'
+      const chat = defineWebSocket({ url: '/', schema: { websocket: { receive: Type.Object({ a: Type.Number() }) } } })
+      export const message: ClientSends<typeof chat> = { a: 1 }
+    `
+    const folder = write('browser', { 'contract.ts': contract }, { ...modules.bundler, lib: ['es2023', 'dom'], types: [] })
+    const { errors, output } = await compile(folder, compilers.get('typescript-7.0'), '--listFiles')
+    t.same(errors, [])
+    t.same(output.split('\n').filter(line => /node_modules\/(@types\/node|fastify)\//.test(line)), [])
+  })
+})
