@@ -1,8 +1,10 @@
 // Runs the workloads against this package and its peers, each a process of its own, in turns, and prints server processor
-// time per message with its ratio. `--quick`: a tenth of the messages; `--only <text>`: workloads whose name has it.
+// time per message with its ratio. `--quick`: a tenth of the messages; `--only <text>`: workloads whose name has it. A run
+// without either writes bench/results.md.
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Load } from './load.ts'
@@ -63,7 +65,16 @@ function ratio (a: Runner, b: Runner): number {
   return median(a.cpu.map((value, round) => value / (b.cpu[round] ?? NaN)))
 }
 
-async function run (workload: Workload): Promise<void> {
+/** A row of figures: medians of microseconds of processor time per message, and ratios of the product to each peer. */
+interface Row {
+  readonly workload: string
+  readonly cpu: readonly number[]
+  readonly ratios: readonly number[]
+  /** The largest ratio of a round to the smallest, over all peers but the floor. */
+  readonly spread: number
+}
+
+async function run (workload: Workload): Promise<Row> {
   const runners: Runner[] = []
   for (const name of SERVERS) runners.push(await start(name, workload))
   for (let round = 0; round < ROUNDS; round++) {
@@ -73,14 +84,37 @@ async function run (workload: Workload): Promise<void> {
     load.close()
     child.disconnect()
   }
-  const [product, ...peers] = runners as [Runner, ...Runner[]]
-  const figures = runners.map(({ name, cpu }) => `${name} ${median(cpu).toFixed(2)}`).join('  ')
-  const ratios = peers.map((peer) => `to ${peer.name} ${ratio(product, peer).toFixed(3)}`).join('  ')
-  console.log(`${workload.name}\n  microseconds a message: ${figures}\n  ratio: ${ratios}`)
+  const [product, ws, ...others] = runners as [Runner, Runner, ...Runner[]]
+  const peers = [ws, ...others]
+  const perRound = product.cpu.map((value, round) => value / (ws.cpu[round] ?? NaN))
+  return {
+    workload: workload.name,
+    cpu: runners.map(({ cpu }) => median(cpu)),
+    ratios: peers.map((peer) => ratio(product, peer)),
+    spread: Math.max(...perRound) / Math.min(...perRound)
+  }
 }
 
-console.log(`Node ${process.version}, ${cpus()[0]?.model ?? 'unknown processor'} x ${cpus().length}, ${ROUNDS} rounds, medians`)
+const head = `Node ${process.version}, ${cpus()[0]?.model ?? 'unknown processor'} x ${cpus().length}, ${ROUNDS} rounds in turns, medians`
+console.log(head)
+const rows: Row[] = []
 for (const workload of WORKLOADS) {
   if (!workload.name.includes(options.only)) continue
-  await run(options.quick ? { ...workload, messages: Math.ceil(workload.messages / 10) } : workload)
+  const row = await run(options.quick ? { ...workload, messages: Math.ceil(workload.messages / 10) } : workload)
+  rows.push(row)
+  const figures = SERVERS.map((name, i) => `${name} ${row.cpu[i]?.toFixed(2)}`).join('  ')
+  console.log(`${row.workload}\n  microseconds a message: ${figures}\n  ratio: ${SERVERS.slice(1).map((name, i) => `to ${name} ${row.ratios[i]?.toFixed(3)}`).join('  ')}  (spread to ws ${row.spread.toFixed(2)})`)
 }
+
+if (!options.quick && options.only === '') writeFileSync(new URL('../../bench/results.md', import.meta.url), `# Results
+
+${head}.
+
+Server processor time per message, user and system, in microseconds; smaller is better. Each server is a process of its own, the load (raw sockets, frames encoded beforehand) is another. \`ws\` has \`bufferutil\`. \`net\` is the floor: a raw socket that sends back as many bytes as an echo has, without looking at frames. The ratios are medians of the rounds' ratios; the spread is the largest round's ratio to ws over the smallest's.
+
+| workload | this | ws | @fastify/websocket | net | to ws | to @fastify/websocket | to net | spread |
+|---|---|---|---|---|---|---|---|---|
+${rows.map(({ workload, cpu, ratios, spread }) => `| ${[workload, ...cpu.map((value) => value.toFixed(2)), ...ratios.map((value) => value.toFixed(2)), spread.toFixed(2)].join(' | ')} |`).join('\n')}
+
+Made by \`npm run bench\`.
+`)

@@ -73,6 +73,7 @@ export class Connection extends Listeners {
   #latency: number | undefined
   /** A handler knows of the connection from its start; without one, whoever has it may listen late. */
   #hasHandler = false
+  #hasSettled = false
   #isGone = false
   #closeEmitted = false
   #closeTimer: NodeJS.Timeout | undefined
@@ -81,9 +82,9 @@ export class Connection extends Listeners {
   /** What the transport calls; one object for all connections. */
   static readonly #EVENTS: TransportEvents<Connection> = {
     deliver: (connection, data) => connection.#deliver(data),
-    onPing: (connection, data) => connection.dispatch('ping', [data]),
+    onPing: (connection, data) => { connection.dispatch('ping', [data]) },
     onPong: (connection, data) => connection.#onPong(data),
-    onDrain: (connection) => connection.dispatch('drain', []),
+    onDrain: (connection) => { connection.dispatch('drain', []) },
     onError: (connection, error) => connection.onFault(error),
     onClosed: (connection) => connection.#onClosed(),
     onEmpty: (connection) => connection.#finish()
@@ -164,20 +165,20 @@ export class Connection extends Listeners {
     try {
       const result = handler()
       if (isThenable(result)) {
-        result.then(() => this.#begin(true), (reason) => {
+        result.then(() => this.#onSettled(), (reason) => {
           this.onFault(reason)
-          this.#begin(true)
+          this.#onSettled()
         })
         return
       }
     } catch (reason) {
       this.onFault(reason)
     }
-    this.#begin(true)
+    this.#onSettled()
   }
 
   /**
-   * Listens by message type: `handlers[message.type](message)`.
+   * Listens by message type: `handlers[message.type](message)`. Binary messages, which have no type, pass by.
    *
    * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a handler that is not a function
    */
@@ -185,8 +186,9 @@ export class Connection extends Listeners {
     for (const [type, handler] of Object.entries(handlers)) {
       if (typeof handler !== 'function') throw new UsageError('FST_WS_INVALID_ARGUMENT', `the handler of '${type}' must be a function, got ${typeof handler}`)
     }
-    return this.on('message', (message: { readonly type?: unknown }) => {
-      const type = String(message?.type)
+    return this.on('message', (message: { readonly type?: unknown }, isBinary: boolean) => {
+      if (isBinary) return undefined
+      const type = String(message?.type).slice(0, 100)
       const handler = Object.hasOwn(handlers, type) ? handlers[type] : undefined
       if (handler === undefined) throw new UsageError('FST_WS_NO_HANDLER', `got a message of type '${type}', handlers are there for ${Object.keys(handlers).join(', ')}`)
       return handler(message as never) // the key says which type the message has
@@ -256,10 +258,10 @@ export class Connection extends Listeners {
   }
 
   /**
-   * Starts the closing handshake as `close` does, for a server that shuts down: messages that the peer has sent before it
-   * heard of it are still delivered.
+   * Starts the closing handshake as `close` does, for a server that shuts down or a stream whose writing side has ended:
+   * messages that the peer has sent before it heard of it are still delivered.
    */
-  closeAfterDelivery (code: number, reason: string): void {
+  closeAfterDelivery (code?: number, reason?: string): void {
     this.#transport.closeAfterDelivery(code, reason)
     this.#scheduleBegin(false)
   }
@@ -291,6 +293,7 @@ export class Connection extends Listeners {
     const iterator: MessageIterator = new MessageIterator(() => {
       this.off('message', listener)
       iterators.delete(iterator)
+      this.#waitForNextListener()
     })
     iterators.add(iterator)
     this.on('message', listener)
@@ -348,16 +351,21 @@ export class Connection extends Listeners {
     try {
       message = codec.decode(data)
     } catch (reason) {
-      this.#onInvalid(toError(reason))
-      return undefined
+      return this.#onInvalid(toError(reason))
     }
     return this.dispatchMessage(message, isBinary)
   }
 
+  #onSettled (): void {
+    this.#hasSettled = true
+    this.#begin(true)
+  }
+
   /** A listener of `invalid` takes over; without one it is a fault. */
-  #onInvalid (error: Error): void {
-    if (this.listenerCount('invalid') > 0) this.dispatch('invalid', [error])
-    else this.onFault(error)
+  #onInvalid (error: Error): Promise<unknown> | undefined {
+    if (this.listenerCount('invalid') > 0) return this.dispatch('invalid', [error])
+    this.onFault(error)
+    return undefined
   }
 
   #onPong (data: Buffer): void {
@@ -366,6 +374,13 @@ export class Connection extends Listeners {
       this.#ping = undefined
     }
     this.dispatch('pong', [data])
+  }
+
+  /** Messages wait again while the handler runs and nobody listens: another loop may follow. */
+  #waitForNextListener (): void {
+    if (this.#hasSettled || this.hasMessageListeners()) return
+    this.#beginScheduled = false
+    this.#transport.withhold()
   }
 
   /** Begins at the end of this tick, so that listeners that are attached together hear the same. */
@@ -400,10 +415,18 @@ export class Connection extends Listeners {
     this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#settings.closeTimeout)
   }
 
-  /** Nothing comes behind `close`, unless nobody has listened for messages yet: then they wait for the first one who does. */
+  /**
+   * Nothing comes behind `close`: messages whose turn has not come in time are dropped. But where nobody has listened yet,
+   * or they are pulled, they wait for whoever asks.
+   */
   #onOverdue (): void {
-    if (this.#transport.isReleased) this.#transport.inbox.clear()
-    else this.#emitClose()
+    const { inbox, isReleased } = this.#transport
+    if (!isReleased || this.#iterators?.size) {
+      this.#emitClose()
+      return
+    }
+    this.log.info({ dropped: inbox.length }, 'handlers were still busy long after the WebSocket connection had closed: messages are dropped')
+    inbox.clear()
   }
 
   /** Ends it, when the socket is gone and no message waits. */

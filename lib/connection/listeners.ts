@@ -83,17 +83,25 @@ export abstract class Listeners extends EventEmitter {
     return this
   }
 
-  /** Calls the listeners of an event; each fault goes to `onFault`, and the others are called all the same. */
-  protected dispatch (event: string, args: unknown[], onFault: (reason: unknown) => void = (reason) => this.onFault(reason)): void {
+  /**
+   * Calls the listeners of an event; each fault goes to `onFault`, and the others are called all the same.
+   *
+   * @returns a promise when one of them returned one: it resolves when all have settled
+   */
+  protected dispatch (
+    event: string, args: unknown[], onFault: (reason: unknown) => void = (reason) => this.onFault(reason)
+  ): Promise<unknown> | undefined {
+    let pending: Promise<unknown>[] | undefined
     // A copy: `once` takes listeners away while they are called.
     for (const listener of this.rawListeners(event)) {
       try {
         const result: unknown = Reflect.apply(listener, this, args)
-        if (isThenable(result)) result.then(undefined, onFault)
+        if (isThenable(result)) (pending ??= []).push(Promise.resolve(result).catch(onFault))
       } catch (reason) {
         onFault(reason)
       }
     }
+    return pending && Promise.all(pending)
   }
 
   /**
@@ -110,6 +118,11 @@ export abstract class Listeners extends EventEmitter {
     if (ofType === undefined) return pending
     for (const listener of ofType) pending = this.#call(listener, message, isBinary, pending)
     return pending
+  }
+
+  /** Tells whether anybody listens for messages. */
+  protected hasMessageListeners (): boolean {
+    return this.listenerCount('message') > 0 || (this.#ofType?.size ?? 0) > 0
   }
 
   #call (listener: Callable, message: unknown, isBinary: boolean, pending: Promise<unknown> | undefined): Promise<unknown> | undefined {

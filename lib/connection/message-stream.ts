@@ -2,6 +2,7 @@
 import { Duplex } from 'node:stream'
 import type { DuplexOptions } from 'node:stream'
 import type { Listener } from './listeners.ts'
+import { UsageError } from '../protocol/errors.ts'
 import { ReadyState } from '../protocol/state.ts'
 
 /** What a stream needs of a connection. */
@@ -10,7 +11,7 @@ export interface MessageEndpoint {
   on (event: string, listener: Listener): unknown
   off (event: string, listener: Listener): unknown
   sendAndWait (message: unknown): Promise<void>
-  close (code?: number, reason?: string): void
+  closeAfterDelivery (code?: number, reason?: string): void
   terminate (): void
 }
 
@@ -22,7 +23,9 @@ export function createMessageStream (endpoint: MessageEndpoint, options: DuplexO
   let readOn: (() => void) | undefined
 
   const onMessage = (message: unknown): Promise<void> | undefined => {
-    if (stream.push(message)) return undefined
+    // To a stream null is its end, and nothing else may follow.
+    if (message === null) stream.destroy(new UsageError('FST_WS_UNSUPPORTED_DATA', 'got the message null, which a stream cannot carry'))
+    else if (stream.push(message)) return undefined
     return new Promise((resolve) => { readOn = resolve })
   }
   const onClose = (): void => {
@@ -47,7 +50,7 @@ export function createMessageStream (endpoint: MessageEndpoint, options: DuplexO
         return
       }
       endpoint.on('close', () => callback())
-      endpoint.close()
+      endpoint.closeAfterDelivery()
     },
     destroy (error, callback) {
       endpoint.off('message', onMessage)

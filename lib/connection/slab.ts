@@ -48,10 +48,8 @@ export class Slab {
     this.#closedStretches--
     if (lent) this.#lent = true
     if (this.#closedStretches > 0 || this.#writer !== undefined) return
-    if (this.#lent) {
-      if (current === this) current = new Slab()
-      return
-    }
+    // What is lent stays as it is; behind it there may be room.
+    if (this.#lent) return
     this.used = 0
     this.#start = 0
   }

@@ -117,6 +117,12 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     if (!this.#paused) this.inbox.release()
   }
 
+  /** Lets messages wait until `release`; reading goes on until the queue is full. */
+  withhold (): void {
+    this.#released = false
+    this.inbox.hold()
+  }
+
   /** Stops delivering and reading until `resume`. */
   pause (): void {
     this.#paused = true
@@ -149,7 +155,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
   }
 
   /** Starts the closing handshake, and delivers what the peer has sent before it heard of it. @throws {UsageError} */
-  closeAfterDelivery (code: number, reason: string): void {
+  closeAfterDelivery (code?: number, reason?: string): void {
     this.#protocol.close(code, reason)
   }
 

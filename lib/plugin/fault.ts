@@ -1,7 +1,8 @@
 // What happens when something goes wrong with one open connection. Owns the default policy, and the guard around the application's own.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
-import { CloseCode, MAX_REASON_LENGTH, isWireCloseCode } from '../protocol/close-code.ts'
+import { CloseCode, isWireCloseCode } from '../protocol/close-code.ts'
+import { cutReason } from '../protocol/close-frame.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { AnyWebSocketConnection, WebSocketErrorHandler } from '../../types/index.ts'
 
@@ -48,14 +49,4 @@ function isPeersFault (error: ClosingError, connection: Connection): boolean {
   if (error instanceof ProtocolError || error.code === 'FST_ERR_VALIDATION') return true
   // The same error object, so that a failing socket of the application's own, to a database say, is not taken for the peer's.
   return (connection.request as FastifyRequest).raw.socket.errored === error
-}
-
-/** Cuts a close reason to what a Close frame can carry (RFC 6455 §5.5), between characters. */
-export function cutReason (text: string): string {
-  const bytes = Buffer.from(text)
-  if (bytes.length <= MAX_REASON_LENGTH) return bytes.toString()
-  let end = MAX_REASON_LENGTH
-  // 0b10xxxxxx goes on with a character that began before.
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--
-  return bytes.toString('utf8', 0, end)
 }

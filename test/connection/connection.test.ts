@@ -212,11 +212,17 @@ t.test('a handler that has settled without listeners: messages are nobody\'s, pi
   t.same(faults, [])
 })
 
-t.test('without a handler reading begins with the first listener', async t => {
+t.test('without a handler: messages wait for their first listener, and `close` for its own', async t => {
   const { connection, peer } = await openPair(t)
   peer.text('1')
+  peer.close(4000, 'bye')
+  // The Close frame is answered meanwhile, whoever listens; the message before it has `closeTimeout` to be answered.
+  await peer.untilEnd()
+  peer.socket.end()
+  await peer.untilGone()
   await turns(5)
   t.same(await once(connection, 'message'), ['1', false])
+  t.match(await once(connection, 'close'), [4000, 'bye'])
 })
 
 t.test('closed by the handler before any listener: the handshake is done all the same', async t => {
@@ -242,6 +248,30 @@ t.test('gone before the handler has attached its listener: it gets `close`', asy
   await untilTrue(() => calls.length > 0)
   t.same(calls, [{ code: 1006, reason: '', wasClean: false, initiator: 'local' }])
   t.equal(connection.readyState, connection.CLOSED)
+})
+
+t.test('T51 a socket that had been read to its end before: messages of the head, then the end', async t => {
+  const { near, far } = await openSockets()
+  far.end()
+  near.resume()
+  await once(near, 'end')
+  const got: string[] = []
+  const { connection } = connectionOn(near, { head: head(), handler: (connection) => { connection.on('message', (text: string) => { got.push(text) }) } })
+  t.match(await untilClosed(connection), { code: 1006, initiator: 'remote' })
+  t.same(got, texts)
+  far.destroy()
+})
+
+t.test('a listener of close that is attached behind it: the others are not called again', async t => {
+  const { connection, peer } = await openPair(t, { handler () {} })
+  const calls = closeCallsOf(connection)
+  peer.close(1000)
+  await untilTrue(() => calls.length > 0)
+  const late = closeCallsOf(connection)
+  for await (const _message of connection) t.fail('no message')
+  await turns(3)
+  t.equal(calls.length, 1)
+  t.equal(late.length, 0)
 })
 
 t.test('readyState in every phase', async t => {
@@ -356,6 +386,9 @@ t.test('handle: by type, others are a fault, inherited names too', async t => {
   peer.text('{"type":"a","n":1}', '{"type":"b"}', '{"type":"c"}', '{"type":"toString"}', '{}', 'null', '{"type":"a"}')
   await untilTrue(() => got.length === 3)
   t.same(got, [{ type: 'a', n: 1 }, 'b', { type: 'a' }])
+  const binaryCame = once(connection, 'message')
+  peer.send(2, '{}')
+  await binaryCame
   t.same(faults.map(error => 'code' in error && error.code), Array.from({ length: 4 }, () => 'FST_WS_NO_HANDLER'))
   // As an application in JavaScript might call it.
   t.throws(() => connection.handle({ a: 5 as unknown as () => void }), { code: 'FST_WS_INVALID_ARGUMENT' })
@@ -445,4 +478,45 @@ t.test('1,000 connections opened and closed leave no timer, no handle and no mem
   t.ok(grown < 1_000_000, `memory has grown by ${grown}`)
   const now = process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap' || name === 'Timeout').length
   t.ok(now <= resources, `${now} timers and sockets, ${resources} before`)
+})
+
+t.test('T52 listeners of `invalid` that are async hold messages back as others do', async t => {
+  const codec = { decode (): never { throw new Error('bad') }, encode: String }
+  const { connection, peer, faults } = await openPair(t, { codec })
+  let running = 0
+  let most = 0
+  let count = 0
+  connection.on('message', () => {})
+  connection.on('invalid', async () => {
+    most = Math.max(most, ++running)
+    await turns(1)
+    running--
+    count++
+  })
+  peer.text(...Array.from({ length: 200 }, () => 'x'))
+  await untilTrue(() => count === 200)
+  t.equal(most, 1)
+  t.same(faults, [])
+})
+
+t.test('messages that handlers have not come to within closeTimeout of the end are dropped, and the log says so', async t => {
+  const { near, far } = await openSockets()
+  const peer = new Peer(far, true)
+  const logged: unknown[] = []
+  const settings = settingsWith({ closeTimeout: 10, createLog: () => ({ info: (...args) => { logged.push(args) }, error () {} }) })
+  const connection = new Connection(near, settings)
+  const calls = closeCallsOf(connection)
+  const got: string[] = []
+  connection.start(Buffer.alloc(0), () => {
+    connection.on('message', (text: string) => {
+      got.push(text)
+      return new Promise(() => {})
+    })
+  })
+  peer.text('1', '2', '3')
+  peer.close(1000)
+  peer.socket.end()
+  await untilTrue(() => calls.length > 0)
+  t.same(got, ['1'])
+  t.match(logged, [[{ dropped: 2 }, String]])
 })

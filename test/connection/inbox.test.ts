@@ -55,15 +55,21 @@ t.test('concurrency 1: a message waits for all listeners of the one before, mess
 t.test('handlers that return nothing are called within the read, one after the other', async t => {
   const { connection, peer } = await openPair(t)
   const depths: number[] = []
+  const { opened, open } = gate()
   let depth = 0
-  connection.on('message', () => {
+  connection.on('message', (text: string) => {
+    if (text === 'first') return opened
     depths.push(++depth)
     // Whatever a handler does, the next message waits until it has returned.
     connection.pause()
     connection.resume()
     depth--
   })
-  peer.text(...Array.from({ length: 50 }, () => 'x'))
+  const texts = Array.from({ length: 25 }, () => 'x')
+  // Some are read when it is their turn, and some have waited in the queue.
+  peer.text(...texts, 'first', ...texts)
+  await untilTrue(() => depths.length === 25)
+  open()
   await untilTrue(() => depths.length === 50)
   t.ok(depths.every(depth => depth === 1))
 })

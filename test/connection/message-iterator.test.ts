@@ -191,6 +191,19 @@ t.test('return settles what was delivered: the queue goes on for others', async 
   t.same(got, ['1', '2', '3'])
 })
 
+t.test('returned with messages that were never pulled: nothing waits for them', async t => {
+  const { connection, peer } = await openPair(t, { concurrency: 2 })
+  const got: string[] = []
+  const iterator = connection[Symbol.asyncIterator]()
+  connection.on('message', (text: string) => { got.push(text) })
+  peer.text('1', '2', '3', '4')
+  await peer.roundTrip()
+  t.same(got, ['1', '2'])
+  await iterator.return?.()
+  await untilTrue(() => got.length === 4)
+  t.same(got, ['1', '2', '3', '4'])
+})
+
 t.test('returned by another listener of the same message: nothing waits for it', async t => {
   const { connection, peer } = await openPair(t)
   const got: string[] = []
@@ -220,4 +233,51 @@ t.test('a message that comes behind the end is nobody\'s, and waits for nobody',
   await iterator.deliver('late')
   t.same(await iterator.next(), { done: true, value: undefined })
   t.equal(iterator[Symbol.asyncIterator](), iterator)
+})
+
+t.test('two loops in a handler, one behind the other: no message is lost between them', async t => {
+  const got: unknown[] = []
+  const { connection, peer } = await openPair(t, {
+    async handler (connection) {
+      for await (const message of connection) {
+        got.push(message)
+        break
+      }
+      await turns(3)
+      for await (const message of connection) got.push(message)
+    }
+  })
+  peer.text('1', '2', '3')
+  peer.close(1000)
+  await untilClosed(connection)
+  await turns(3)
+  t.same(got, ['1', '2', '3'])
+})
+
+t.test('a loop that was left when the handler had settled: nothing waits for another one', async t => {
+  const { connection, peer, faults } = await openPair(t, { handler () {} })
+  const left = (async () => { for await (const message of connection) return message })()
+  peer.text(...Array.from({ length: 100 }, () => 'x'))
+  t.equal(await left, 'x')
+  await peer.roundTrip()
+  peer.close(1000)
+  t.match(await untilClosed(connection), { code: 1000, wasClean: true })
+  t.same(faults, [])
+})
+
+t.test('a consumer slower than closeTimeout gets all that came before the close', async t => {
+  const { connection, peer } = await openPair(t, { closeTimeout: 5 })
+  const closed = untilClosed(connection)
+  const got: unknown[] = []
+  const loop = (async () => {
+    for await (const message of connection) {
+      await closed
+      got.push(message)
+    }
+  })()
+  peer.text('1', '2', '3')
+  peer.close(1000)
+  peer.socket.end()
+  await loop
+  t.same(got, ['1', '2', '3'])
 })

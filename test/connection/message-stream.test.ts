@@ -218,3 +218,23 @@ t.test('pipeline from and to other streams', async t => {
   await Promise.all([done, sunk])
   t.same(peer.texts, ['a', 'b', 'c'])
 })
+
+t.test('end() while the peer still sends: what it sent before it heard of it is read', async t => {
+  const { connection, peer } = await openPair(t)
+  const stream = connection.createStream()
+  const all = readAll(stream)
+  stream.end('last')
+  await peer.until(() => peer.frames.at(-1)?.opcode === 8)
+  peer.text('a', 'b')
+  peer.close()
+  t.equal((await all).toString(), 'ab')
+})
+
+t.test('a message that is null ends the stream with an error, not silently', async t => {
+  const { connection, peer } = await openPair(t, { codec: json })
+  const stream = connection.createStream()
+  const failed = once(stream, 'error')
+  stream.resume()
+  peer.text('1', 'null', '2')
+  t.match(await failed, [{ code: 'FST_WS_UNSUPPORTED_DATA' }])
+})

@@ -731,6 +731,25 @@ t.test('T51 pause before the first listener: nothing is read or delivered until 
   peerFrames.socket.destroy()
 })
 
+t.test('T51 pause before the first listener of messages, but behind the reading: they wait for resume', async t => {
+  const got: string[] = []
+  const { connection, peer } = await openPair(t, {
+    async handler (connection) {
+      connection.on('ping', () => {})
+      await turns(10)
+      connection.pause()
+      connection.on('message', (text: string) => { got.push(text) })
+    }
+  })
+  peer.text('1', '2')
+  await peer.roundTrip()
+  await turns(20)
+  t.same(got, [])
+  connection.resume()
+  await untilTrue(() => got.length === 2)
+  t.same(got, ['1', '2'])
+})
+
 t.test('T51 resume before the first listener of messages: they wait for it', async t => {
   const got: string[] = []
   const { connection, peer } = await openPair(t, {

@@ -3,7 +3,6 @@ import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import websocket from '../../lib/index.ts'
 import type { WebSocketErrorHandler } from '../../lib/index.ts'
-import { cutReason } from '../../lib/plugin/fault.ts'
 import { makeApp, until } from '../helpers/app.ts'
 import { handshake } from '../helpers/raw-client.ts'
 
@@ -115,20 +114,4 @@ t.test('an errorHandler that fails itself', async (t) => {
     t.equal(code, 1011, name)
     t.match(logs.filter(({ level }) => level === 50), [{ err: { message: 'second' }, msg: /errorHandler/ }], name)
   }
-})
-
-t.test('a reason is cut between characters', async (t) => {
-  for (const [text, want] of [
-    ['', ''],
-    ['x'.repeat(123), 'x'.repeat(123)],
-    ['x'.repeat(124), 'x'.repeat(123)],
-    ['ü'.repeat(62), 'ü'.repeat(61)],
-    [`x${'ü'.repeat(61)}`, `x${'ü'.repeat(61)}`],
-    ['€'.repeat(42), '€'.repeat(41)],
-    [`xx${'😀'.repeat(31)}`, `xx${'😀'.repeat(30)}`]
-  ] as const) {
-    t.equal(cutReason(text), want)
-    t.ok(Buffer.byteLength(cutReason(text)) <= 123)
-  }
-  t.equal(cutReason('\ud800'), '\ufffd', 'what is no text is made one')
 })
