@@ -35,7 +35,7 @@ export interface InjectWebSocketOptions {
   readonly remoteAddress?: string
 }
 
-/** Called with the client's end before the handshake, and once it is open: in time for the very first message. */
+/** Called with the client's end behind a 101, before and after it begins to read: both in time for the very first message. */
 export interface InjectWebSocketHooks {
   onInit? (connection: WebSocketConnection): unknown
   onOpen? (connection: WebSocketConnection): unknown

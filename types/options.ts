@@ -77,4 +77,10 @@ export interface WebSocketCompatibleOptions {
   handleProtocols? (offered: Set<string>, request: IncomingMessage): string | false
   /** Upgrades come from this server in place of the instance's own. */
   server?: Server
+  /** Without effect: it warns, as there, that a route is the place for a path. */
+  path?: string
+  /** Without effect: `websocketServer.clients` is always there. */
+  clientTracking?: boolean
+  /** There is no compression yet, so nothing but false. */
+  perMessageDeflate?: false
 }

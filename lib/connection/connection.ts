@@ -412,7 +412,7 @@ export class Connection extends Listeners {
     this.#finish()
     if (this.#closeEmitted || this.#transport.inbox.length === 0) return
     // Messages that came before are delivered first, unless that takes too long.
-    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#settings.closeTimeout)
+    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#settings.closeTimeout).unref()
   }
 
   /**

@@ -100,9 +100,6 @@ function open (socket: Duplex, response: IncomingMessage, head: Buffer, offer: {
   const typed = connection as unknown as WebSocketConnection
   hooks.onInit?.(typed)
   connection.start(head)
-  // With a listener it begins to read, so that `fastify.close()` need not wait for a test that listens to nothing. Messages
-  // wait until somebody listens to them.
-  connection.on('close', () => {})
   hooks.onOpen?.(typed)
   return connection
 }

@@ -193,10 +193,9 @@ function judge (upgrade: Upgrade, maxHeaders: number, reply: FastifyReply): Hand
 /** Answers an HTTP request to a route that is for WebSocket only (RFC 9110 §15.5.22). */
 function requireUpgrade (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): never {
   const error = new HandshakeError('FST_WS_UPGRADE_REQUIRED')
-  // HTTP/2 has neither field (RFC 9113 §8.2.2).
-  if (request.raw.httpVersionMajor < 2) {
-    reply.headers({ ...error.headers, connection: request.headers.connection === 'close' ? 'close, Upgrade' : 'Upgrade' })
-  }
+  // HTTP/2 has neither field (RFC 9113 §8.2.2), and Fastify sets what an error brings.
+  if (request.raw.httpVersionMajor >= 2) delete error.headers['upgrade']
+  else reply.headers({ ...error.headers, connection: request.headers.connection === 'close' ? 'close, Upgrade' : 'Upgrade' })
   throw error
 }
 

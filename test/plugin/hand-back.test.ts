@@ -173,7 +173,7 @@ t.test('a head with a line break in a field is not written down again', async (t
 t.test('other listeners of upgrade keep what is theirs', async (t) => {
   const { app, port } = await listen(t)
   app.server.on('upgrade', (request, socket) => {
-    if (request.headers.upgrade === 'mine') socket.end('HTTP/1.1 101 Mine\r\n\r\n')
+    if (request.headers.upgrade === 'mine') setImmediate(() => socket.end('HTTP/1.1 101 Mine\r\n\r\n'))
   })
   const client = await open(t, port)
   client.write(head('GET /rest HTTP/1.1', [HOST, 'Connection: Upgrade', 'Upgrade: mine']))

@@ -132,6 +132,23 @@ t.test('ends in every way', async (t) => {
   t.same((await once(await app.injectWS('/close'), 'close')).slice(0, 2), [4001, 'bye'])
 })
 
+t.test('a client that listens to nothing does not hold up close', async (t) => {
+  const { app } = await makeApp(t)
+  app.get('/ws', { websocket: true }, () => {})
+  await app.injectWS('/ws')
+  const start = performance.now()
+  await app.close()
+  t.ok(performance.now() - start < 2_000)
+})
+
+t.test('an end that came before anybody listened is heard of all the same', async (t) => {
+  const { app } = await makeApp(t)
+  app.get('/ws', { websocket: true }, (connection) => { connection.close(4000, 'early') })
+  const client = await app.injectWS('/ws')
+  await until(() => client.readyState === client.CLOSED)
+  t.same((await once(client, 'close')).slice(0, 2), [4000, 'early'])
+})
+
 t.test('an error without a listener is thrown, as an EventEmitter does', async (t) => {
   const { app } = await makeApp(t)
   app.get('/ws', { websocket: true }, (connection) => { connection.send('hi') })

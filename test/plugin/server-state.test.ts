@@ -2,6 +2,7 @@ import dns from 'node:dns'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { Duplex } from 'node:stream'
 import { mock } from 'node:test'
@@ -235,6 +236,25 @@ t.test('http2 with allowHTTP1', async (t) => {
   const h2c = await open(t, port, { tls: true })
   h2c.write(head('GET /rest HTTP/1.1', ['Host: localhost', 'Connection: Upgrade', 'Upgrade: h2c']))
   t.match(await h2c.untilAnswers(1), [{ statusCode: 200, body: 'rest' }])
+})
+
+t.test('http2 without HTTP/1: only injectWS gets in', async (t) => {
+  const app = Fastify({ http2: true })
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  app.get('/ws', { websocket: true }, (connection) => { connection.send('hi') })
+  app.get('/rest', async () => 'rest')
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.equal((await once(await app.injectWS('/ws'), 'message'))[0], 'hi')
+  const { port } = app.server.address() as unknown as AddressInfo
+  const session = connectHttp2(`http://127.0.0.1:${port}`)
+  t.teardown(() => session.close())
+  for (const [path, status] of [['/rest', 200], ['/ws', 426]] as const) {
+    const stream = session.request({ ':path': path })
+    const [headers] = await once(stream, 'response')
+    t.equal(headers[':status'], status)
+    stream.resume()
+  }
 })
 
 t.test('several listeners', async (t) => {

@@ -57,6 +57,16 @@ t.test('a deadline beyond the time that Fastify gives a hook', async (t) => {
   t.same(order, ['preClose', 'gone', 'gone'], 'the hook behind ours has run, and before the deadline')
 })
 
+t.test('such a deadline without any connection over TCP', async (t) => {
+  const { app } = await makeApp(t, { plugin: { shutdownTimeout: 300, closeTimeout: 60_000 }, server: { pluginTimeout: 100 } })
+  app.get('/ws', { websocket: true }, () => {})
+  const quiet = await app.injectWS('/ws')
+  quiet.pause()
+  const [connection] = app.websocket.connections
+  await app.close()
+  t.equal(connection?.readyState, 3, 'no server knows of it')
+})
+
 t.test('clients of injectWS are waited for as well', async (t) => {
   const { app } = await makeApp(t)
   app.get('/ws', { websocket: true }, () => {})

@@ -45,6 +45,16 @@ for (const { name, request, statusCode, headers = {} } of T32_ROWS) {
   })
 }
 
+t.test('what a refusal says in its headers stays with an error handler of the application', async (t) => {
+  const { app, listen, open } = await makeApp(t)
+  app.setErrorHandler((_error, _request, reply) => { reply.code(426).send('mine') })
+  app.get('/ws', { websocket: true }, () => { t.fail('reached') })
+  await listen()
+  const client = await open()
+  client.write(head('GET /ws HTTP/1.1', without('Sec-WebSocket-Version')))
+  t.match((await client.untilAnswers(1))[0], { body: 'mine', headers: { 'sec-websocket-version': '13', upgrade: 'websocket', connection: 'close, Upgrade' } })
+})
+
 t.test('T40 what holds on HTTP holds for a handshake, before the 101', async (t) => {
   const { app, listen, open } = await makeApp(t)
   const calls: string[] = []

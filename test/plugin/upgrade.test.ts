@@ -61,7 +61,9 @@ t.test('T33 bytes that come after the refusal are not answered with a reset', as
   const { app, listen, open } = await makeApp(t)
   app.get('/admin', async () => t.fail('reached'))
   await listen()
+  const connected = once(app.server, 'connection')
   const client = await open()
+  const [socket] = await connected
   client.write(handshake('/nope'))
   await client.untilAnswers(1)
   for (let n = 0; n < 20; n++) {
@@ -69,10 +71,11 @@ t.test('T33 bytes that come after the refusal are not answered with a reset', as
     await new Promise((resolve) => setImmediate(resolve))
   }
   t.equal(await client.untilEnd(), 'fin')
+  const start = performance.now()
   client.end()
-  await once(client.socket, 'close')
+  await once(socket, 'close')
+  t.ok(performance.now() - start < 900, 'they were read, so that the end was')
   t.equal(client.answers.length, 1)
-  await until(() => app.websocket.connections.size === 0)
 })
 
 t.test('a refusal that is streamed, larger than any buffer', async (t) => {
@@ -217,7 +220,7 @@ t.test('a handshake pipelined behind the last request of a connection is not ser
     await new Promise((resolve) => setImmediate(resolve))
     return reply.header('connection', 'close').send('bye')
   })
-  app.get('/ws', { websocket: true }, () => { t.fail('reached') })
+  app.get('/ws', { websocket: true, onRequest: async () => { t.fail('reached') } }, () => {})
   await listen()
   const client = await open()
   client.write(head('GET /last HTTP/1.1', ['Host: localhost']) + handshake('/ws'))
@@ -229,11 +232,58 @@ t.test('timeouts of the HTTP server do not hit an open connection', async (t) =>
   const { app, listen, open } = await makeApp(t, {
     server: { connectionTimeout: 50, keepAliveTimeout: 50, requestTimeout: 50, handlerTimeout: 50, http: { headersTimeout: 50, connectionsCheckingInterval: 20 } }
   })
-  app.addHook('onTimeout', async () => { t.fail('onTimeout') })
   app.get('/ws', { websocket: true }, (connection) => { setTimeout(() => connection.send('hi'), 200) })
   await listen()
   const client = await open()
   client.write(handshake('/ws'))
   await client.until(() => client.text.endsWith('hi'))
   t.equal(client.ending, undefined)
+})
+
+t.test('nor does connectionTimeout call onTimeout hooks for it, or while hooks run', async (t) => {
+  const { app, listen, open } = await makeApp(t, { server: { connectionTimeout: 40 } })
+  app.addHook('onTimeout', async () => { t.fail('onTimeout') })
+  const wait = (): Promise<void> => new Promise((resolve) => { setTimeout(resolve, 120) })
+  app.get('/ws', { websocket: true, onRequest: wait }, async (connection) => {
+    await wait()
+    connection.send('hi')
+  })
+  await listen()
+  const client = await open()
+  client.write(handshake('/ws'))
+  await client.until(() => client.text.endsWith('hi'))
+})
+
+t.test('a client that leaves while the 101 is on its way gets no handler', async (t) => {
+  const { app, listen, open } = await makeApp(t)
+  let sockets = 0
+  app.get('/ws', {
+    websocket: true,
+    // As slow a client as there can be: it has left when the answer is written.
+    onSend: async (request) => {
+      request.raw.socket.push(null)
+      request.raw.socket.read(0)
+      request.raw.socket.removeAllListeners('end')
+    }
+  }, () => { sockets++ })
+  await listen()
+  const client = await open()
+  client.write(handshake('/ws'))
+  await client.untilEnd()
+  t.equal(sockets, 0)
+  t.equal(app.websocket.connections.size, 0)
+})
+
+t.test('a refused client that neither reads to the end nor leaves is dropped', async (t) => {
+  const { app, listen, open } = await makeApp(t)
+  await listen()
+  const connected = once(app.server, 'connection')
+  const client = await open()
+  const [socket] = await connected
+  client.write(handshake('/nope'))
+  await client.untilEnd()
+  t.equal(socket.destroyed, false, 'its FIN is awaited')
+  const start = performance.now()
+  await once(socket, 'close')
+  t.ok(performance.now() - start < 2_000)
 })
