@@ -74,6 +74,7 @@ export class Connection extends Listeners {
   /** A handler knows of the connection from its start; without one, whoever has it may listen late. */
   #hasHandler = false
   #hasSettled = false
+  #hasStream = false
   #isGone = false
   #closeEmitted = false
   #closeTimer: NodeJS.Timeout | undefined
@@ -280,8 +281,14 @@ export class Connection extends Listeners {
     this.#transport.resume()
   }
 
-  /** Wraps the connection in a stream; see docs for what it does with text and binary. */
+  /**
+   * Wraps the connection in a stream; see docs for what it does with text and binary.
+   *
+   * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a second one: each message is read by one stream
+   */
   createStream (options: DuplexOptions = {}): Duplex {
+    if (this.#hasStream) throw new UsageError('FST_WS_INVALID_ARGUMENT', 'the connection has a stream already; one stream is both sides of it')
+    this.#hasStream = true
     const objectMode = this.#settings.codec === undefined ? {} : { objectMode: true }
     return createMessageStream(this, { ...objectMode, ...options })
   }
@@ -293,7 +300,6 @@ export class Connection extends Listeners {
     const iterator: MessageIterator = new MessageIterator(() => {
       this.off('message', listener)
       iterators.delete(iterator)
-      this.#waitForNextListener()
     })
     iterators.add(iterator)
     this.on('message', listener)
@@ -305,6 +311,13 @@ export class Connection extends Listeners {
     // These two tell nothing that has to be read first.
     if (event !== 'error' && event !== 'drain') this.#scheduleBegin(isMessageEvent(event))
     if (event === 'close' && this.#isGone) process.nextTick(() => this.#finish())
+  }
+
+  /** While the handler runs, messages wait again when nobody listens for them: behind a `once` or a loop another may follow. */
+  protected override onUnheard (): void {
+    if (this.#hasSettled) return
+    this.#beginScheduled = false
+    this.#transport.withhold()
   }
 
   /** Everything that goes wrong comes here: listeners of `error` hear of it, `onError` decides. */
@@ -376,13 +389,6 @@ export class Connection extends Listeners {
     this.dispatch('pong', [data])
   }
 
-  /** Messages wait again while the handler runs and nobody listens: another loop may follow. */
-  #waitForNextListener (): void {
-    if (this.#hasSettled || this.hasMessageListeners()) return
-    this.#beginScheduled = false
-    this.#transport.withhold()
-  }
-
   /** Begins at the end of this tick, so that listeners that are attached together hear the same. */
   #scheduleBegin (forMessages: boolean): void {
     if (this.#head === undefined || this.#beginScheduled) return
@@ -399,7 +405,7 @@ export class Connection extends Listeners {
       this.#head = NO_BYTES
       this.#transport.begin(head)
     }
-    if (forMessages) {
+    if (forMessages && (this.#hasSettled || this.hasMessageListeners())) {
       this.#beginScheduled = true
       this.#transport.release()
     }
@@ -412,7 +418,7 @@ export class Connection extends Listeners {
     this.#finish()
     if (this.#closeEmitted || this.#transport.inbox.length === 0) return
     // Messages that came before are delivered first, unless that takes too long.
-    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#settings.closeTimeout).unref()
+    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#settings.closeTimeout)
   }
 
   /**

@@ -47,6 +47,9 @@ export abstract class Listeners extends EventEmitter {
   /** Called after a listener was added. */
   protected abstract onAttach (event: string | symbol): void
 
+  /** Called after the last listener of messages was taken away. */
+  protected abstract onUnheard (): void
+
   /** Called with what a listener threw or rejected with. */
   protected abstract onFault (reason: unknown): void
 
@@ -67,6 +70,7 @@ export abstract class Listeners extends EventEmitter {
   override off (event: string | symbol, listener: Listener): this {
     super.off(event, listener as Callable)
     this.#refresh(event)
+    if (isMessageEvent(event) && !this.hasMessageListeners()) this.onUnheard()
     return this
   }
 
@@ -80,6 +84,7 @@ export abstract class Listeners extends EventEmitter {
     this.#ofMessage = undefined
     if (event === undefined) this.#ofType = undefined
     else this.#refresh(event)
+    if (!this.hasMessageListeners()) this.onUnheard()
     return this
   }
 

@@ -228,7 +228,8 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
 
   /** Lets handlers of messages that came before answer them, before the connection ends; they have `END_GRACE` for it. */
   putsOffEnd (): boolean {
-    if (this.inbox.isIdle) return false
+    // Without a handler that could answer there is nothing to wait for: a client that nobody listens to.
+    if (this.inbox.isIdle || (!this.#released && this.#settings.role === 'client')) return false
     this.#endTimer = setTimeout(() => this.#endNow(), Math.min(END_GRACE, this.#settings.closeTimeout))
     return true
   }

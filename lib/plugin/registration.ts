@@ -2,7 +2,7 @@
 // serves it, in whatever order contexts, routes and registrations come.
 import { subscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { UnreachableRouteError } from './errors.ts'
+import { InvalidRouteError, UnreachableRouteError } from './errors.ts'
 import type { ClientVerifier } from './compat.ts'
 import type { PluginSettings } from './options.ts'
 import type { ServerState } from './server-state.ts'
@@ -95,7 +95,10 @@ function belongsToAnotherPlugin (instance: FastifyInstance): boolean {
 function observeRoute (this: FastifyInstance, options: RouteOptions): void {
   // Both are this package's own additions.
   const declared: DeclaredRoute = options
-  if (!declared.websocket && !declared.wsHandler) return
+  if (!declared.websocket && !declared.wsHandler) {
+    if (findRegistration(this) !== undefined) checkNotForgotten(declared)
+    return
+  }
   // Seen already: two registrations around a context, or a route that another onRoute hook has copied.
   if (findSocketRoute(declared.config ?? {}) !== undefined) return
 
@@ -106,6 +109,12 @@ function observeRoute (this: FastifyInstance, options: RouteOptions): void {
   declared.config = { ...declared.config, [ROUTE]: route } as NonNullable<typeof declared.config>
   declared.schema = route.schema
   remember(this, route)
+}
+
+/** @throws `FST_WS_INVALID_ROUTE` for a route with message schemas that says nothing of WebSocket: it would get HTTP requests as connections */
+function checkNotForgotten ({ websocket, schema, method, url }: DeclaredRoute): void {
+  if (websocket === false || schema?.websocket === undefined) return
+  throw new InvalidRouteError(`${[method].flat().join(', ')} ${url}: has schema.websocket, but neither \`websocket: true\` nor a wsHandler`)
 }
 
 function remember (instance: FastifyInstance, route: SocketRoute): void {

@@ -36,7 +36,7 @@ export function encodeClose (code?: number, reason?: string): Buffer {
   if (code === undefined && (reason === undefined || reason === '')) return Buffer.alloc(0)
   const wireCode = code === undefined ? CloseCode.Normal : code
   if (typeof wireCode !== 'number' || !Number.isInteger(wireCode) || !isWireCloseCode(wireCode)) {
-    throw new UsageError('FST_WS_INVALID_CLOSE_CODE', `got ${String(code)}, allowed are 1000 to 1014 but 1004, 1005 and 1006, and 3000 to 4999`)
+    throw new UsageError('FST_WS_INVALID_CLOSE_CODE', `got ${typeof code === 'string' ? `'${code}'` : String(code)}, allowed are 1000 to 1014 but 1004, 1005 and 1006, and 3000 to 4999`)
   }
   const reasonLength = Buffer.byteLength(reason ?? '')
   if (reasonLength > MAX_REASON_LENGTH) throw new UsageError('FST_WS_REASON_TOO_LONG', `got ${reasonLength}`)

@@ -216,7 +216,7 @@ t.test('events.on works', async t => {
 })
 
 t.test('listeners are added and taken off by every method of an EventEmitter', async t => {
-  const { connection, peer } = await openPair(t, { codec })
+  const { connection, peer } = await openPair(t, { codec, handler () {} })
   t.ok(connection instanceof EventEmitter)
   const log: string[] = []
   const a = (): void => { log.push('a') }

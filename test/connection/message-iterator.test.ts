@@ -1,5 +1,7 @@
 // `for await` over a connection: order, backpressure, and every way to leave the loop.
+import { once } from 'node:events'
 import t from 'tap'
+import type { Connection } from '../../lib/connection/connection.ts'
 import { MessageIterator } from '../../lib/connection/message-iterator.ts'
 import { openPair, turns, untilClosed, untilTrue } from '../helpers/connection-pair.ts'
 
@@ -253,6 +255,30 @@ t.test('two loops in a handler, one behind the other: no message is lost between
   await turns(3)
   t.same(got, ['1', '2', '3'])
 })
+
+for (const [name, next] of Object.entries({
+  'once and once': async (connection: Connection) => [...await once(connection, 'message'), ...await once(connection, 'message')],
+  'once and a loop': async (connection: Connection) => {
+    const first = await once(connection, 'message')
+    for await (const message of connection) return [...first, message]
+  },
+  'once, a while, and a listener': async (connection: Connection) => {
+    const first = await once(connection, 'message')
+    await turns(5)
+    return await new Promise((resolve) => { connection.on('message', (message: string) => resolve([...first, message])) })
+  }
+})) {
+  t.test(`one listener behind the other in a handler that runs, or without a handler: ${name}`, async t => {
+    for (const withHandler of [true, false]) {
+      let done: Promise<unknown> | undefined
+      const { connection, peer } = await openPair(t, withHandler ? { handler: (connection) => { done = next(connection); return done } } : {})
+      peer.text('1', '2')
+      await turns(5)
+      done ??= next(connection)
+      t.same((await done as unknown[]).filter((value) => typeof value === 'string'), ['1', '2'])
+    }
+  })
+}
 
 t.test('a loop that was left when the handler had settled: nothing waits for another one', async t => {
   const { connection, peer, faults } = await openPair(t, { handler () {} })

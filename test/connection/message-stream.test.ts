@@ -238,3 +238,9 @@ t.test('a message that is null ends the stream with an error, not silently', asy
   peer.text('1', 'null', '2')
   t.match(await failed, [{ code: 'FST_WS_UNSUPPORTED_DATA' }])
 })
+
+t.test('a second stream of a connection is refused: each message is read by one', async t => {
+  const { connection } = await openPair(t)
+  connection.createStream()
+  t.throws(() => connection.createStream(), { code: 'FST_WS_INVALID_ARGUMENT' })
+})

@@ -251,3 +251,14 @@ t.test('an onRoute hook that copies routes', async (t) => {
   t.equal(await ask(app, '/v1/x'), '/v1/x')
   t.equal((await app.inject('/v2/x')).statusCode, 426)
 })
+
+t.test('message schemas on a route that says nothing of WebSocket: a forgotten option, named at registration', async (t) => {
+  const app = make(t)
+  await app.register(websocket)
+  const schema = { websocket: { receive: { type: 'object' } } }
+  t.throws(() => app.get('/typo', { schema }, async () => 'x'), { code: 'FST_WS_INVALID_ROUTE', message: /^GET \/typo: has schema\.websocket/ })
+  app.get('/off', { schema, websocket: false }, async () => 'on purpose')
+  app.route({ method: 'GET', url: '/both', schema, handler: async () => 'http', wsHandler () {} })
+  t.equal((await app.inject('/off')).body, 'on purpose')
+  t.equal((await app.inject('/both')).body, 'http')
+})
