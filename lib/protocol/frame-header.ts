@@ -30,6 +30,12 @@ export interface HeaderContext {
   readonly allowedRsv: number
   /** True between the first and the last fragment of a message (§5.4). */
   readonly inMessage: boolean
+  /**
+   * Judges what a data frame announces (§10.4), as soon as its length is known.
+   *
+   * @throws {ProtocolError} `FST_WS_TOO_BIG`
+   */
+  checkLength (opcode: number, payloadLength: number): void
 }
 
 export function createFrameHeader (): FrameHeader {
@@ -43,7 +49,7 @@ export function createFrameHeader (): FrameHeader {
  *
  * @param bytes - unread input; neither changed nor kept
  * @throws {ProtocolError} by `checkFirstByte` and `checkSecondByte`; `FST_WS_LENGTH_TOP_BIT` and
- *   `FST_WS_LENGTH_NOT_MINIMAL`; `FST_WS_TOO_BIG` for a length over 2^53 - 1 bytes
+ *   `FST_WS_LENGTH_NOT_MINIMAL`; `FST_WS_TOO_BIG` for a length over 2^53 - 1 bytes, and by `context.checkLength`
  */
 export function readFrameHeader (bytes: Buffer, offset: number, context: HeaderContext, header: FrameHeader): boolean {
   const available = bytes.length - offset
@@ -64,11 +70,14 @@ export function readFrameHeader (bytes: Buffer, offset: number, context: HeaderC
     if (payloadLength < 126) throw new ProtocolError('FST_WS_LENGTH_NOT_MINIMAL')
     headerLength = 4
   } else if (length7 === 127) {
-    if (available > 2) checkTopBit(bytes[offset + 2]!)
-    if (available < 10) return false
+    if (available < 10) {
+      checkStartOfLength64(bytes, offset + 2)
+      return false
+    }
     payloadLength = readLength64(bytes, offset + 2)
     headerLength = 10
   }
+  if (!isControl(first & 0x0f)) context.checkLength(first & 0x0f, payloadLength)
   if (masked) {
     if (available < headerLength + 4) return false
     header.maskingKey = readInt32(bytes, offset + headerLength)
@@ -116,17 +125,27 @@ function checkSecondByte (first: number, second: number, context: HeaderContext)
   } else if (masked) {
     throw new ProtocolError('FST_WS_MASK_FORBIDDEN')
   }
-  if (isControl(first & 0x0f) && (second & 0x7f) > MAX_CONTROL_LENGTH) throw new ProtocolError('FST_WS_CONTROL_TOO_LONG')
+  if (!isControl(first & 0x0f)) return
+  if ((second & 0x7f) > MAX_CONTROL_LENGTH) throw new ProtocolError('FST_WS_CONTROL_TOO_LONG')
+  // §5.5.1: a Close frame's body, if there is one, has at least a code of two bytes.
+  if ((first & 0x0f) === Opcode.Close && (second & 0x7f) === 1) throw new ProtocolError('FST_WS_CLOSE_PAYLOAD')
 }
 
-/** §5.2: the most significant bit of a 64-bit length MUST be 0. */
-function checkTopBit (byte: number): void {
-  if ((byte & 0x80) !== 0) throw new ProtocolError('FST_WS_LENGTH_TOP_BIT')
+/** Judges the first bytes of a 64-bit length, from `offset` to the end, by the rules of `readLength64`. */
+function checkStartOfLength64 (bytes: Buffer, offset: number): void {
+  const available = bytes.length - offset
+  if (available >= 1 && (bytes[offset]! & 0x80) !== 0) throw new ProtocolError('FST_WS_LENGTH_TOP_BIT')
+  // 2^53 and more: over what a number can count, whatever the limit.
+  if (available >= 1 && bytes[offset]! !== 0) throw new ProtocolError('FST_WS_TOO_BIG')
+  if (available >= 2 && bytes[offset + 1]! >= 0x20) throw new ProtocolError('FST_WS_TOO_BIG')
+  if (available >= 6 && bytes.subarray(offset, offset + 6).every((byte) => byte === 0)) throw new ProtocolError('FST_WS_LENGTH_NOT_MINIMAL')
 }
 
 function readLength64 (bytes: Buffer, offset: number): number {
   const high = readInt32(bytes, offset) >>> 0
   const low = readInt32(bytes, offset + 4) >>> 0
+  // §5.2: the most significant bit MUST be 0.
+  if (high >= 0x8000_0000) throw new ProtocolError('FST_WS_LENGTH_TOP_BIT')
   const length = high * 0x1_0000_0000 + low
   // §5.2: the minimal number of bytes MUST be used.
   if (length < 0x1_0000) throw new ProtocolError('FST_WS_LENGTH_NOT_MINIMAL')

@@ -38,13 +38,24 @@ export class MessageAssembler {
   }
 
   /**
-   * Takes note of a data frame's header, before any of its payload.
+   * Judges what the header of a data frame announces, before the rest of it has come: with what is there of the message
+   * already, is it too much?
    *
-   * @throws {ProtocolError} `FST_WS_TOO_BIG` for what the header announces, `FST_WS_TOO_MANY_EMPTY_FRAGMENTS`
+   * @throws {ProtocolError} `FST_WS_TOO_BIG`
+   */
+  checkLength (opcode: number, payloadLength: number): void {
+    const isText = (opcode === Opcode.Continuation ? this.#opcode : opcode) === Opcode.Text
+    const limit = isText ? this.#maxText : this.#maxPayload
+    if (this.#payload.length + payloadLength > limit) throw new ProtocolError('FST_WS_TOO_BIG')
+  }
+
+  /**
+   * Takes note of a data frame's header, whose length has been judged, before any of its payload.
+   *
+   * @throws {ProtocolError} `FST_WS_TOO_MANY_EMPTY_FRAGMENTS`
    */
   begin (header: FrameHeader): void {
     if (header.opcode !== Opcode.Continuation) this.#opcode = header.opcode
-    if (this.#payload.length + header.payloadLength > this.#limitOf(this.#opcode)) throw new ProtocolError('FST_WS_TOO_BIG')
     if (header.payloadLength > 0 || header.fin) this.#emptyFragments = 0
     else if (++this.#emptyFragments > MAX_EMPTY_FRAGMENTS) throw new ProtocolError('FST_WS_TOO_MANY_EMPTY_FRAGMENTS')
   }
@@ -73,19 +84,14 @@ export class MessageAssembler {
   }
 
   /**
-   * Turns a message that is one frame, all there, into its data, without keeping anything.
+   * Turns a message that is one frame, all there and judged by its length, into its data, without keeping anything.
    *
    * @param ascii - true when the payload is known to be ASCII
-   * @throws {ProtocolError} `FST_WS_TOO_BIG`, `FST_WS_INVALID_UTF8`
+   * @throws {ProtocolError} `FST_WS_INVALID_UTF8`
    */
   single (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean): MessageData {
     const end = start + header.payloadLength
-    if (header.payloadLength > this.#limitOf(header.opcode)) throw new ProtocolError('FST_WS_TOO_BIG')
     return header.opcode === Opcode.Text ? decodeText(bytes, start, end, ascii) : takeBytes(bytes, start, end)
-  }
-
-  #limitOf (opcode: number): number {
-    return opcode === Opcode.Text ? this.#maxText : this.#maxPayload
   }
 
   /** Lets go of an unfinished message. */

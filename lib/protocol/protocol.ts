@@ -180,6 +180,10 @@ export class Protocol implements FrameReceiver {
     this.receiveEof()
   }
 
+  checkLength (opcode: number, payloadLength: number): void {
+    this.#assembler.checkLength(opcode, payloadLength)
+  }
+
   onFrame (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean): void {
     if (isControl(header.opcode)) {
       this.#onControlFrame(header, bytes, start)

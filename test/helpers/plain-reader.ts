@@ -45,6 +45,7 @@ export function readPlainly (wire: Buffer, role: Role, maxPayload = 2 ** 20): Ev
     if (role === 'server' && !masked) return fail('FST_WS_MASK_MISSING')
     if (role === 'client' && masked) return fail('FST_WS_MASK_FORBIDDEN')
     if (isControl && second % 128 > 125) return fail('FST_WS_CONTROL_TOO_LONG')
+    if (kind === 'close' && second % 128 === 1) return fail('FST_WS_CLOSE_PAYLOAD')
 
     // the length
     let length = BigInt(second % 128)
@@ -55,20 +56,23 @@ export function readPlainly (wire: Buffer, role: Role, maxPayload = 2 ** 20): Ev
       if (length < 126n) return fail('FST_WS_LENGTH_NOT_MINIMAL')
       start += 2
     } else if (length === 127n) {
-      if (start < wire.length && wire.readUInt8(start) >= 128) return fail('FST_WS_LENGTH_TOP_BIT')
+      const known = wire.subarray(start, start + 8)
+      const least = BigInt(`0x${known.toString('hex').padEnd(16, '0')}`)
+      const most = BigInt(`0x${known.toString('hex').padEnd(16, 'f')}`)
+      if (least >= 2n ** 63n) return fail('FST_WS_LENGTH_TOP_BIT')
+      if (least >= 2n ** 53n) return fail('FST_WS_TOO_BIG')
+      if (most < 65_536n) return fail('FST_WS_LENGTH_NOT_MINIMAL')
       if (start + 8 > wire.length) return events
       length = wire.readBigUInt64BE(start)
-      if (length < 65_536n) return fail('FST_WS_LENGTH_NOT_MINIMAL')
-      if (length >= 2n ** 53n) return fail('FST_WS_TOO_BIG')
       start += 8
     }
+    // the limit, before the key
+    if (!isControl && BigInt(message?.payload.length ?? 0) + length > BigInt(maxPayload)) return fail('FST_WS_TOO_BIG')
     if (masked && start + 4 > wire.length) return events
     const key = masked ? wire.subarray(start, start + 4) : Buffer.alloc(4)
     if (masked) start += 4
 
-    // the limits
     if (!isControl) {
-      if (BigInt(message?.payload.length ?? 0) + length > BigInt(maxPayload)) return fail('FST_WS_TOO_BIG')
       emptyFragments = length > 0n || fin ? 0 : emptyFragments + 1
       if (emptyFragments > 1000) return fail('FST_WS_TOO_MANY_EMPTY_FRAGMENTS')
     }
@@ -86,7 +90,6 @@ export function readPlainly (wire: Buffer, role: Role, maxPayload = 2 ** 20): Ev
         continue
       }
       if (payload.length === 0) return [...events, '>close:', 'close:1005:']
-      if (payload.length === 1) return fail('FST_WS_CLOSE_PAYLOAD')
       const code = payload.readUInt16BE()
       const isLegal = (code >= 3000 && code < 5000) || (code >= 1000 && code < 1015 && ![1004, 1005, 1006].includes(code))
       if (!isLegal) return fail('FST_WS_CLOSE_CODE')

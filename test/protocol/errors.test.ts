@@ -20,10 +20,10 @@ const rows: ReadonlyArray<{ code: keyof typeof PROTOCOL_ERRORS, rule: string, wi
   { code: 'FST_WS_EXPECTED_CONTINUATION', rule: '§5.4', wire: '01 80 00000000 81', closeCode: 1002 },
   { code: 'FST_WS_LENGTH_NOT_MINIMAL', rule: '§5.2', wire: '82 fe 007d', closeCode: 1002 },
   { code: 'FST_WS_LENGTH_TOP_BIT', rule: '§5.2', wire: '82 ff 80', closeCode: 1002 },
-  { code: 'FST_WS_TOO_BIG', rule: '§7.4.1', wire: '82 81 00000000', closeCode: 1009, maxPayload: 0 },
+  { code: 'FST_WS_TOO_BIG', rule: '§7.4.1', wire: '82 81', closeCode: 1009, maxPayload: 0 },
   { code: 'FST_WS_TOO_MANY_EMPTY_FRAGMENTS', rule: '§10.4', wire: `02 80 00000000 ${'00 80 00000000'.repeat(1000)}`, closeCode: 1008 },
   { code: 'FST_WS_INVALID_UTF8', rule: '§8.1', wire: '81 85 00000000 ff', closeCode: 1007 },
-  { code: 'FST_WS_CLOSE_PAYLOAD', rule: '§5.5.1', wire: '88 81 00000000 03', closeCode: 1002 },
+  { code: 'FST_WS_CLOSE_PAYLOAD', rule: '§5.5.1', wire: '88 81', closeCode: 1002 },
   { code: 'FST_WS_CLOSE_CODE', rule: '§7.4', wire: '88 82 00000000 03ed', closeCode: 1002 }
 ]
 

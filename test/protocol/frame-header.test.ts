@@ -3,8 +3,10 @@ import { createFrameHeader, frameHeaderLength, MAX_CONTROL_LENGTH, MAX_HEADER_LE
 import type { FrameHeader, HeaderContext } from '../../lib/protocol/frame-header.ts'
 import { hex } from '../helpers/hex.ts'
 
-const client: HeaderContext = { role: 'client', allowedRsv: 0, inMessage: false }
-const server: HeaderContext = { role: 'server', allowedRsv: 0, inMessage: false }
+/** Every length is right, unless a row says otherwise. */
+const anyLength = (): void => {}
+const client: HeaderContext = { role: 'client', allowedRsv: 0, inMessage: false, checkLength: anyLength }
+const server: HeaderContext = { role: 'server', allowedRsv: 0, inMessage: false, checkLength: anyLength }
 const digits = (byte: number): string => byte.toString(16).padStart(2, '0')
 const inMessage: HeaderContext = { ...client, inMessage: true }
 const deflating: HeaderContext = { ...client, allowedRsv: 0b100 }
@@ -34,15 +36,15 @@ const rows: ReadonlyArray<{ name: string, by: HeaderContext, wire: string, want:
 
 /** `at` is how many bytes prove it. */
 const faults = [
-  { name: 'T02 §5.2 length of 2^53', by: client, wire: '82 7f 0020000000000000', at: 10, want: 'FST_WS_TOO_BIG' },
-  { name: 'T02 §5.2 length of 2^63 - 1', by: client, wire: '82 7f 7fffffffffffffff', at: 10, want: 'FST_WS_TOO_BIG' },
+  { name: 'T02 §5.2 length of 2^53', by: client, wire: '82 7f 0020000000000000', at: 4, want: 'FST_WS_TOO_BIG' },
+  { name: 'T02 §5.2 length of 2^63 - 1', by: client, wire: '82 7f 7fffffffffffffff', at: 3, want: 'FST_WS_TOO_BIG' },
   { name: 'T02 §5.2 length of 2^63', by: client, wire: '82 7f 8000000000000000', at: 3, want: 'FST_WS_LENGTH_TOP_BIT' },
   { name: 'T02 §5.2 length of 2^64 - 1', by: client, wire: '82 7f ffffffffffffffff', at: 3, want: 'FST_WS_LENGTH_TOP_BIT' },
   { name: 'T02 §5.2 length of 2^64 - 1, masked', by: server, wire: '82 ff ffffffffffffffff', at: 3, want: 'FST_WS_LENGTH_TOP_BIT' },
   { name: 'T02 §5.2 125 in 16 bits', by: client, wire: '82 7e 007d', at: 4, want: 'FST_WS_LENGTH_NOT_MINIMAL' },
   { name: 'T02 §5.2 0 in 16 bits', by: server, wire: '82 fe 0000', at: 4, want: 'FST_WS_LENGTH_NOT_MINIMAL' },
-  { name: 'T02 §5.2 0 in 64 bits', by: client, wire: '82 7f 0000000000000000', at: 10, want: 'FST_WS_LENGTH_NOT_MINIMAL' },
-  { name: 'T02 §5.2 65,535 in 64 bits', by: server, wire: '82 ff 000000000000ffff', at: 10, want: 'FST_WS_LENGTH_NOT_MINIMAL' },
+  { name: 'T02 §5.2 0 in 64 bits', by: client, wire: '82 7f 0000000000000000', at: 8, want: 'FST_WS_LENGTH_NOT_MINIMAL' },
+  { name: 'T02 §5.2 65,535 in 64 bits', by: server, wire: '82 ff 000000000000ffff', at: 8, want: 'FST_WS_LENGTH_NOT_MINIMAL' },
   { name: 'T07 §5.1 no mask from a client', by: server, wire: '81 05', at: 2, want: 'FST_WS_MASK_MISSING' },
   { name: 'T07 §5.1 mask from a server', by: client, wire: '81 85', at: 2, want: 'FST_WS_MASK_FORBIDDEN' },
   ...[0x91, 0xa1, 0xc1, 0xf1, 0xc2, 0x41].map(first => ({ name: `T07 §5.2 reserved bits, first byte ${digits(first)}`, by: client, wire: digits(first), at: 1, want: 'FST_WS_RESERVED_BITS' })),
@@ -77,6 +79,17 @@ for (const { name, by, wire, want } of rows) {
     t.same(bytes, before, 'the bytes stay as they are')
   })
 }
+
+t.test('T01 what a data frame announces is judged as soon as it is known, before the key', async t => {
+  const judged: Array<[number, number]> = []
+  const by: HeaderContext = { ...server, checkLength: (opcode, length) => { judged.push([opcode, length]) } }
+  for (const [wire, want] of [['81 85', [1, 5]], ['82 fe 0100', [2, 256]], ['82 ff 0000000000010000', [2, 65_536]]] as const) {
+    t.equal(readFrameHeader(hex(wire), 0, by, createFrameHeader()), false)
+    t.same(judged.splice(0), [want])
+  }
+  readFrameHeader(hex('89 85 00000000'), 0, by, createFrameHeader())
+  t.same(judged, [], 'control frames have a limit of their own')
+})
 
 for (const { name, by, wire, at, want } of faults) {
   t.test(name, async t => {

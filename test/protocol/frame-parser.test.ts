@@ -24,6 +24,8 @@ class Receiver implements FrameReceiver {
     this.parser = new FrameParser(this)
   }
 
+  checkLength (): void {}
+
   onFrame (header: FrameHeader, bytes: Buffer, start: number): void {
     this.#note(header, bytes.toString('latin1', start, start + header.payloadLength))
     this.#call('frame')
