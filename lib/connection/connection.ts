@@ -8,7 +8,7 @@ import { MAX_CONTROL_LENGTH } from '../protocol/frame-header.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import { ReadyState, readyStateOf } from '../protocol/state.ts'
 import type { MessageCodec } from './codec.ts'
-import { toBytes, unsupportedData } from './data.ts'
+import { describeData, toBytes, unsupportedData } from './data.ts'
 import { isMessageEvent, isThenable, Listeners, toError } from './listeners.ts'
 import { MessageIterator } from './message-iterator.ts'
 import { createMessageStream } from './message-stream.ts'
@@ -41,6 +41,9 @@ export interface ConnectionOpening {
   readonly request?: unknown
   readonly remoteAddress?: string
 }
+
+/** How long, in ms, `close` waits behind messages that nobody listens for. */
+const UNHEARD_GRACE = 1_000
 
 const SILENT: ConnectionLogger = { info () {}, error () {} }
 const NO_BYTES: Buffer = Buffer.alloc(0)
@@ -75,6 +78,8 @@ export class Connection extends Listeners {
   #hasHandler = false
   #hasSettled = false
   #hasStream = false
+  /** Somebody has listened for messages. */
+  #wasHeard = false
   #isGone = false
   #closeEmitted = false
   #closeTimer: NodeJS.Timeout | undefined
@@ -134,6 +139,7 @@ export class Connection extends Listeners {
     if (this.#aborter === undefined) {
       this.#aborter = new AbortController()
       if (this.#isGone) this.#aborter.abort()
+      this.#waitsForEnd()
       this.#scheduleBegin(false)
     }
     return this.#aborter.signal
@@ -184,6 +190,7 @@ export class Connection extends Listeners {
    * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a handler that is not a function
    */
   handle (handlers: Readonly<Record<string, (message: never) => unknown>>): this {
+    if (typeof handlers !== 'object' || handlers === null) throw new UsageError('FST_WS_INVALID_ARGUMENT', `handlers must be an object of functions, got ${describeData(handlers)}`)
     for (const [type, handler] of Object.entries(handlers)) {
       if (typeof handler !== 'function') throw new UsageError('FST_WS_INVALID_ARGUMENT', `the handler of '${type}' must be a function, got ${typeof handler}`)
     }
@@ -202,8 +209,8 @@ export class Connection extends Listeners {
    *
    * Bytes from 64 KiB on are not copied: leave them unchanged until they have left (`sendAndWait`, `drain`).
    *
-   * @returns false once more than `highWaterMark` bytes wait; `drain` follows. False too, and nothing is sent, when the
-   *   connection is closing or closed
+   * @returns false once more than `highWaterMark` bytes wait; `drain` follows. False too, and nothing is sent, once this
+   *   side has sent its Close frame, or the socket has ended
    * @throws {UsageError} `FST_WS_UNSUPPORTED_DATA`; and what the route's codec throws for a message that does not fit
    */
   send (message: unknown): boolean {
@@ -216,8 +223,8 @@ export class Connection extends Listeners {
   /**
    * Sends one message; resolves when the socket has taken its bytes.
    *
-   * Rejects with `FST_WS_NOT_OPEN` when the connection is closing or closed, with the socket's error when it fails
-   * before, and with what `send` throws.
+   * Rejects with `FST_WS_NOT_OPEN` where `send` would send nothing, with the socket's error when it fails before, and
+   * with what `send` throws.
    */
   async sendAndWait (message: unknown): Promise<void> {
     const data = this.#encode(message)
@@ -290,7 +297,7 @@ export class Connection extends Listeners {
     if (this.#hasStream) throw new UsageError('FST_WS_INVALID_ARGUMENT', 'the connection has a stream already; one stream is both sides of it')
     this.#hasStream = true
     const objectMode = this.#settings.codec === undefined ? {} : { objectMode: true }
-    return createMessageStream(this, { ...objectMode, ...options })
+    return createMessageStream(this, { ...objectMode, ...options }, (reason) => this.onFault(reason))
   }
 
   /** Pulls messages one by one; the loop ends when the connection has closed. Leaving it early leaves the connection open. */
@@ -310,7 +317,10 @@ export class Connection extends Listeners {
   protected override onAttach (event: string | symbol): void {
     // These two tell nothing that has to be read first.
     if (event !== 'error' && event !== 'drain') this.#scheduleBegin(isMessageEvent(event))
-    if (event === 'close' && this.#isGone) process.nextTick(() => this.#finish())
+    if (isMessageEvent(event)) this.#wasHeard = true
+    if (event !== 'close') return
+    this.#waitsForEnd()
+    if (this.#isGone) process.nextTick(() => this.#finish())
   }
 
   /** While the handler runs, messages wait again when nobody listens for them: behind a `once` or a loop another may follow. */
@@ -366,17 +376,29 @@ export class Connection extends Listeners {
     } catch (reason) {
       return this.#onInvalid(toError(reason))
     }
-    return this.dispatchMessage(message, isBinary)
+    try {
+      return this.dispatchMessage(message, isBinary)
+    } catch (reason) {
+      // A validator of the application may make any object of a message, with a `type` that throws when it is read.
+      this.onFault(reason)
+      return undefined
+    }
   }
 
   #onSettled (): void {
     this.#hasSettled = true
-    this.#begin(true)
+    if (!this.#wasHeard) this.#transport.holdFor('nobody')
+    this.#begin(this.#wasHeard)
   }
 
-  /** A listener of `invalid` takes over; without one it is a fault. */
+  /** Somebody listens for the end: messages that nobody listens for must not keep it from being read. */
+  #waitsForEnd (): void {
+    if (this.#head !== undefined) this.#transport.holdFor('end')
+  }
+
+  /** A listener of `invalid` takes over; without one it is a fault. An error without a close code is no judgement: the validator itself failed. */
   #onInvalid (error: Error): Promise<unknown> | undefined {
-    if (this.listenerCount('invalid') > 0) return this.dispatch('invalid', [error])
+    if ('closeCode' in error && this.listenerCount('invalid') > 0) return this.dispatch('invalid', [error])
     this.onFault(error)
     return undefined
   }
@@ -418,7 +440,8 @@ export class Connection extends Listeners {
     this.#finish()
     if (this.#closeEmitted || this.#transport.inbox.length === 0) return
     // Messages that came before are delivered first, unless that takes too long.
-    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#settings.closeTimeout)
+    const { closeTimeout } = this.#settings
+    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#transport.isReleased ? closeTimeout : Math.min(closeTimeout, UNHEARD_GRACE))
   }
 
   /**

@@ -139,7 +139,7 @@ export class Inbox {
     if (this.#head === this.#queue.length) {
       this.#queue.length = 0
       this.#head = 0
-    } else if (this.#head > this.#options.maxQueuedMessages) {
+    } else if (this.#head > 16 && this.#head * 2 > this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head)
       this.#head = 0
     }

@@ -15,11 +15,18 @@ export interface MessageEndpoint {
   terminate (): void
 }
 
+/** Tells errors that say no more than that the end has come: written behind it, or left by `break`. */
+function isPartOfTheEnd ({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'FST_WS_NOT_OPEN' || code === 'ERR_STREAM_WRITE_AFTER_END' || code === 'ABORT_ERR'
+}
+
 /**
  * Makes the stream. Without object mode it is a stream of bytes: a Text message is read as its UTF-8, what is written
  * goes as Binary, or as Text if it is written as a string.
+ *
+ * @param onFault - gets errors of the stream that the application does not listen for
  */
-export function createMessageStream (endpoint: MessageEndpoint, options: DuplexOptions): Duplex {
+export function createMessageStream (endpoint: MessageEndpoint, options: DuplexOptions, onFault: (reason: unknown) => void): Duplex {
   let readOn: (() => void) | undefined
 
   const onMessage = (message: unknown): Promise<void> | undefined => {
@@ -41,8 +48,7 @@ export function createMessageStream (endpoint: MessageEndpoint, options: DuplexO
       readOn = undefined
     },
     write (chunk, _encoding, callback) {
-      if (endpoint.readyState === ReadyState.OPEN) endpoint.sendAndWait(chunk).then(() => callback(), callback)
-      else callback(new Error('write after the connection has closed'))
+      endpoint.sendAndWait(chunk).then(() => callback(), callback)
     },
     final (callback) {
       if (endpoint.readyState === ReadyState.CLOSED) {
@@ -58,6 +64,10 @@ export function createMessageStream (endpoint: MessageEndpoint, options: DuplexO
       if (endpoint.readyState !== ReadyState.CLOSED) endpoint.terminate()
       callback(error)
     }
+  })
+  // Without a listener an error of a stream ends the process. What the application listens for is its own.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (stream.listenerCount('error') === 1 && !isPartOfTheEnd(error)) onFault(error)
   })
   endpoint.on('close', onClose)
   endpoint.on('message', onMessage)

@@ -220,7 +220,9 @@ export class Outbox implements SlabWriter {
     this.#waiters = undefined
     if (waiters !== undefined) (this.#unanswered ??= new Set()).add(waiters)
     return (error) => {
-      if (waiters !== undefined) this.#answer(waiters, error)
+      // Node tells of a write that a destroyed socket had not done as of one that it had.
+      const outcome = error ?? (this.#socket.destroyed ? this.#socket.errored ?? neverTaken() : undefined)
+      if (waiters !== undefined) this.#answer(waiters, outcome)
       this.#drain()
     }
   }

@@ -37,6 +37,16 @@ export interface TransportEvents<T> {
   onEmpty (target: T): void
 }
 
+/**
+ * What messages that are held wait for.
+ *
+ * - `handler`: a running handler, which may listen any moment. A full queue stops the reading.
+ * - `end`: the same, but the application also waits for the end, which must be read to be seen: reading goes on past a full
+ *   queue, up to `maxPayload` bytes.
+ * - `nobody`: a first listener, though the handler has settled. Beyond `maxPayload` bytes, or at the end, they are dropped.
+ */
+export type HeldFor = 'handler' | 'end' | 'nobody'
+
 /** How long, in ms, an end by the peer waits for handlers that still deal with what came before it. */
 const END_GRACE = 1_000
 
@@ -52,6 +62,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
   #flowing = false
   /** Messages may go to the application: there is somebody to hear them. */
   #released = false
+  #heldFor: HeldFor = 'handler'
   #paused = false
   /** Messages are thrown away: this side has closed. */
   #discards = false
@@ -117,6 +128,13 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     if (!this.#paused) this.inbox.release()
   }
 
+  /** Says what held messages wait for, which only becomes less: a handler, the end, nobody. */
+  holdFor (what: HeldFor): void {
+    if (this.#heldFor === 'nobody') return
+    this.#heldFor = what
+    this.#updateFlow()
+  }
+
   /** Lets messages wait until `release`; reading goes on until the queue is full. */
   withhold (): void {
     this.#released = false
@@ -169,6 +187,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
   onMessage (_opcode: number, data: MessageData): void {
     if (this.#discards) return
     this.inbox.push(data)
+    if (!this.#released && this.#heldFor !== 'handler') this.#onOverflow()
     if (this.#awaitedPong !== undefined) this.#updateFlow()
   }
 
@@ -228,6 +247,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
 
   /** Lets handlers of messages that came before answer them, before the connection ends; they have `END_GRACE` for it. */
   putsOffEnd (): boolean {
+    if (this.#heldFor === 'nobody' && !this.#released) this.#dropHeld()
     // Without a handler that could answer there is nothing to wait for: a client that nobody listens to.
     if (this.inbox.isIdle || (!this.#released && this.#settings.role === 'client')) return false
     this.#endTimer = setTimeout(() => this.#endNow(), Math.min(END_GRACE, this.#settings.closeTimeout))
@@ -266,6 +286,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     const { state } = this.#protocol
     // Once the peer has said goodbye, or the bytes have ended, a reset tells nothing new.
     if (state !== 'open' && state !== 'closeSent') return
+    this.#protocol.receiveEof()
     this.#events.onError(this.#target, error)
   }
 
@@ -274,7 +295,21 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     clearTimeout(this.#endTimer)
     if (this.#protocol.state !== 'closed') this.#protocol.receiveEof()
     this.outbox.end()
+    if (this.#heldFor === 'nobody' && !this.#released) this.#dropHeld()
     this.#events.onClosed(this.#target)
+  }
+
+  /** Looks whether held messages have become too many, where more of them may wait than the queue takes. */
+  #onOverflow (): void {
+    if (this.inbox.bytes <= this.#settings.maxPayload) return
+    if (this.#heldFor === 'nobody') this.#dropHeld()
+    else this.#updateFlow()
+  }
+
+  /** Nobody has listened in time. */
+  #dropHeld (): void {
+    this.inbox.clear()
+    this.release()
   }
 
   /** Hands on no more messages. What the peer still sends is read to find its Close frame. */
@@ -314,7 +349,8 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     const { state } = this.#protocol
     if (this.#discards || (state !== 'open' && state !== 'closeSent')) return true
     if (this.#paused) return false
-    return !this.inbox.isFull || (this.#awaitedPong !== undefined && this.inbox.bytes <= this.#settings.maxPayload)
+    const mayOverflow = !this.#released && this.#heldFor !== 'handler'
+    return !this.inbox.isFull || ((mayOverflow || this.#awaitedPong !== undefined) && this.inbox.bytes <= this.#settings.maxPayload)
   }
 
   #readOn (): void {

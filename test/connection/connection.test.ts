@@ -166,7 +166,8 @@ t.test('T51 more messages than the queue takes wait for the listener: the rest w
   for (let i = 0; i < 20; i++) peer.socket.write(burst)
   await turns(20)
   t.same(got, [])
-  t.ok(socket.bytesRead < 1_000_000, `${socket.bytesRead} bytes were read`)
+  // With a listener of `close` more is read than the queue takes: `maxPayload` bytes.
+  t.ok(socket.bytesRead < 1_500_000, `${socket.bytesRead} bytes were read`)
   goOn()
   await untilTrue(() => got.length === 20_000)
 })
@@ -392,6 +393,7 @@ t.test('handle: by type, others are a fault, inherited names too', async t => {
   t.same(faults.map(error => 'code' in error && error.code), Array.from({ length: 4 }, () => 'FST_WS_NO_HANDLER'))
   // As an application in JavaScript might call it.
   t.throws(() => connection.handle({ a: 5 as unknown as () => void }), { code: 'FST_WS_INVALID_ARGUMENT' })
+  t.throws(() => connection.handle(null as unknown as Record<string, () => void>), { code: 'FST_WS_INVALID_ARGUMENT' })
 })
 
 t.test('what the opening has settled, and what is made at its first use', async t => {
@@ -481,7 +483,7 @@ t.test('1,000 connections opened and closed leave no timer, no handle and no mem
 })
 
 t.test('T52 listeners of `invalid` that are async hold messages back as others do', async t => {
-  const codec = { decode (): never { throw new Error('bad') }, encode: String }
+  const codec = { decode (): never { throw Object.assign(new Error('bad'), { closeCode: 1008 }) }, encode: String }
   const { connection, peer, faults } = await openPair(t, { codec })
   let running = 0
   let most = 0
@@ -519,4 +521,92 @@ t.test('messages that handlers have not come to within closeTimeout of the end a
   await untilTrue(() => calls.length > 0)
   t.same(got, ['1'])
   t.match(logged, [[{ dropped: 2 }, String]])
+})
+
+t.test('T51 a handler that has settled and listens later: messages wait for the first listener', async t => {
+  const got: string[] = []
+  const { connection, peer } = await openPair(t, { handler () {} })
+  peer.text(...Array.from({ length: 100 }, (_, i) => `${i}`))
+  await peer.roundTrip()
+  await turns(10)
+  connection.on('message', (text: string) => { got.push(text) })
+  await untilTrue(() => got.length === 100)
+  t.same(got, Array.from({ length: 100 }, (_, i) => `${i}`))
+})
+
+t.test('T52 a handler that has settled and never listens: what comes is dropped beyond maxPayload bytes, and the end is heard', async t => {
+  const { connection, peer, socket } = await openPair(t, { handler () {}, maxPayload: 10_000 })
+  const before = await memoryUsed()
+  for (let i = 0; i < 200; i++) peer.text('x'.repeat(9_000))
+  await peer.roundTrip()
+  t.ok(socket.bytesRead > 1_800_000)
+  t.ok(await memoryUsed() - before < 5_000_000)
+  const closed = untilClosed(connection)
+  const start = performance.now()
+  peer.close(1000)
+  peer.socket.end()
+  t.match(await closed, { code: 1000, wasClean: true })
+  t.ok(performance.now() - start < 500, 'at once')
+})
+
+for (const [name, wait] of Object.entries({
+  close: async (connection: Connection) => { await once(connection, 'close') },
+  signal: async (connection: Connection) => { await once(connection.signal, 'abort') }
+})) {
+  t.test(`a handler that only waits for the end (${name}) hears it behind messages that nobody listens for`, async t => {
+    let ended = false
+    const { connection, peer } = await openPair(t, { closeTimeout: 50, async handler (connection) { await wait(connection); ended = true } })
+    peer.text(...Array.from({ length: 40 }, () => 'x'))
+    peer.close(1000)
+    await peer.untilEnd()
+    peer.socket.end()
+    await untilTrue(() => ended && connection.readyState === connection.CLOSED)
+    t.pass()
+  })
+}
+
+t.test('T50 a message that throws when its type is read, as a validator of the application may make it', async t => {
+  const codec = { decode: (data: string | Buffer) => String(data) === 'bad' ? { get type () { throw new Error('from the getter') } } : { type: 'a' }, encode: String }
+  const { connection, peer, faults } = await openPair(t, { codec })
+  let count = 0
+  connection.on('message:a', () => { count++ })
+  peer.text('bad', 'good')
+  await untilTrue(() => count === 1)
+  t.match(faults, [{ message: 'from the getter' }])
+})
+
+t.test('a validator that fails itself is no invalid message', async t => {
+  const codec = { decode (): never { throw new Error('bug in the validator') }, encode: String }
+  const { connection, peer, faults } = await openPair(t, { codec })
+  connection.on('invalid', () => t.fail('the peer is not at fault'))
+  connection.on('message', () => {})
+  peer.text('x')
+  await untilTrue(() => faults.length === 1)
+  t.match(faults, [{ message: 'bug in the validator' }])
+})
+
+t.test('T56 a reset by the peer: in `error` the connection is not open any more, and closing it there changes nothing', async t => {
+  const { connection, peer } = await openPair(t)
+  const calls = closeCallsOf(connection)
+  const states: number[] = []
+  connection.on('error', () => {
+    states.push(connection.readyState)
+    connection.close(1011)
+  })
+  await turns(3)
+  peer.socket.resetAndDestroy()
+  await untilTrue(() => calls.length > 0)
+  t.same(states, [connection.CLOSING])
+  t.same(calls, [{ code: 1006, reason: '', wasClean: false, initiator: 'remote' }])
+})
+
+t.test('sendAndWait rejects when the peer resets before the bytes have left', async t => {
+  const { connection, peer } = await openPair(t)
+  connection.on('message', () => {})
+  peer.socket.pause()
+  const outcomes = Promise.allSettled(Array.from({ length: 20 }, () => connection.sendAndWait(Buffer.alloc(1_000_000))))
+  await turns(20)
+  peer.socket.resetAndDestroy()
+  const last = (await outcomes).at(-1)
+  t.equal(last?.status, 'rejected')
 })

@@ -159,7 +159,7 @@ t.test('written behind the end of the connection: an error of the stream, no unc
   connection.close()
   const failed = once(stream, 'error')
   stream.write('late')
-  t.match(await failed, [{ message: /closed/ }])
+  t.match(await failed, [{ code: 'FST_WS_NOT_OPEN' }])
   await peer.until(() => peer.hasEnded)
 })
 
@@ -243,4 +243,27 @@ t.test('a second stream of a connection is refused: each message is read by one'
   const { connection } = await openPair(t)
   connection.createStream()
   t.throws(() => connection.createStream(), { code: 'FST_WS_INVALID_ARGUMENT' })
+})
+
+t.test('T59 written while the peer closes, without a listener of `error`: nothing is thrown at the process', async t => {
+  const { connection, peer, faults } = await openPair(t)
+  const stream = connection.createStream().resume()
+  const closed = untilClosed(connection)
+  const timer = setInterval(() => { if (stream.writable) stream.write('y'.repeat(100_000)) }, 1)
+  t.teardown(() => clearInterval(timer))
+  await turns(10)
+  peer.close(1000)
+  await peer.untilEnd()
+  peer.socket.end()
+  await closed
+  stream.write('too late')
+  await turns(5)
+  t.same(faults, [])
+})
+
+t.test('an error of the stream that the application does not listen for goes to the error handler', async t => {
+  const { connection, faults } = await openPair(t, { codec: { ...json, encode () { throw new Error('refused') } } })
+  connection.createStream().write({})
+  await untilTrue(() => faults.length > 0)
+  t.match(faults, [{ message: 'refused' }])
 })
