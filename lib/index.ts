@@ -1,7 +1,7 @@
 // What `import ... from 'fastify-typed-websocket'` gives. No logic.
 export { default, default as websocket } from './plugin/plugin.ts'
 export { defineWebSocket } from './contract.ts'
-export type { WebSocketContract, WebSocketContractRoute } from './contract.ts'
+export type { ClientGets, ClientSends, WebSocketContract, WebSocketContractRoute } from './contract.ts'
 export * from './plugin/errors.ts'
 export { UnexpectedResponseError } from './plugin/inject.ts'
 export type { InjectedResponse } from './plugin/inject.ts'

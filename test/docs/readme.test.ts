@@ -48,11 +48,15 @@ const conversations: Readonly<Record<string, { path: string, send: string, expec
   'README-md-2': { path: '/chat/a?nick=bo', send: '{"type":"chat","text":"hi"}', expect: '{"type":"said","nick":"bo","text":"hi"}' },
   'README-md-3': { path: '/sum', send: '4', expect: '4' },
   'docs-connection-md-1': { path: '/late', send: 'early', expect: 'early' },
-  'docs-messages-md-1': { path: '/strict', send: '{"type":"add","value":"1"}', expect: '{"type":"error","text":"message/value Expected number"}' }
+  'docs-messages-md-1': { path: '/strict', send: '{"type":"add","value":"1"}', expect: '{"type":"error","text":"message/value Expected number"}' },
+  'docs-contract-md-1': { path: '/chat/lobby', send: '{"type":"say","text":"hi"}', expect: '{"type":"said","room":"lobby","text":"hi"}' },
+  'docs-server-md-1': { path: '/rooms/a', send: '{"type":"say","text":"hi"}', expect: '{"type":"said","text":"hi"}' },
+  'docs-server-md-2': { path: '/total', send: '{"add":2}', expect: '{"total":2}' },
+  'docs-server-md-5': { path: '/echo', send: 'hi', expect: 'hi' }
 }
 
 /** Examples that are over when they have run: they check themselves. */
-const complete = ['README-md-4']
+const complete = ['README-md-4', 'docs-server-md-3', 'docs-server-md-4']
 
 t.same(examples.map(({ name }) => name).toSorted(), [...Object.keys(conversations), ...complete].toSorted(), 'every example is run')
 
