@@ -5,7 +5,7 @@ export interface MessageCodec {
   /**
    * Reads one message of the peer: a string from a text message, a Buffer from a binary one.
    *
-   * @throws when the message is invalid; the error has a `closeCode`
+   * @throws when the message is invalid: the error has a `closeCode`. One without is a fault of the application's validator
    */
   decode (data: string | Buffer): unknown
 

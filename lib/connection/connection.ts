@@ -88,6 +88,7 @@ export class Connection extends Listeners {
   /** What the transport calls; one object for all connections. */
   static readonly #EVENTS: TransportEvents<Connection> = {
     deliver: (connection, data) => connection.#deliver(data),
+    isWanted: (connection, data) => connection.#isWanted(data),
     onPing: (connection, data) => { connection.dispatch('ping', [data]) },
     onPong: (connection, data) => connection.#onPong(data),
     onDrain: (connection) => { connection.dispatch('drain', []) },
@@ -394,6 +395,17 @@ export class Connection extends Listeners {
   /** Somebody listens for the end: messages that nobody listens for must not keep it from being read. */
   #waitsForEnd (): void {
     if (this.#head !== undefined) this.#transport.holdFor('end')
+  }
+
+  /** Nobody listens for messages, and perhaps nobody will: an invalid one is dealt with all the same. */
+  #isWanted (data: MessageData): boolean {
+    try {
+      this.#settings.codec?.decode(data)
+      return true
+    } catch (reason) {
+      this.#onInvalid(toError(reason))
+      return false
+    }
   }
 
   /** A listener of `invalid` takes over; without one it is a fault. An error without a close code is no judgement: the validator itself failed. */

@@ -90,6 +90,15 @@ export class Inbox {
     this.#deliverWaiting()
   }
 
+  /** Throws away those that wait and for which `isWanted` is false; it is asked in order. */
+  keep (isWanted: (data: MessageData) => boolean): void {
+    const waiting = this.#queue.slice(this.#head)
+    this.clear()
+    for (const data of waiting) {
+      if (isWanted(data)) this.push(data)
+    }
+  }
+
   /** Throws away what waits. */
   clear (): void {
     if (this.length === 0) return

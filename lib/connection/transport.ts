@@ -26,6 +26,8 @@ export interface TransportSettings {
 export interface TransportEvents<T> {
   /** One message, in order. A promise tells when the application has done with it. */
   deliver (target: T, data: MessageData): Promise<unknown> | undefined
+  /** Looks at a message that nobody may ever listen for; false when it is invalid, and was dealt with as such. */
+  isWanted (target: T, data: MessageData): boolean
   onPing (target: T, data: Buffer): void
   onPong (target: T, data: Buffer): void
   onDrain (target: T): void
@@ -43,7 +45,7 @@ export interface TransportEvents<T> {
  * - `handler`: a running handler, which may listen any moment. A full queue stops the reading.
  * - `end`: the same, but the application also waits for the end, which must be read to be seen: reading goes on past a full
  *   queue, up to `maxPayload` bytes.
- * - `nobody`: a first listener, though the handler has settled. Beyond `maxPayload` bytes, or at the end, they are dropped.
+ * - `nobody`: a first listener, though the handler has settled. What is invalid is not kept for one. Beyond `maxPayload` bytes, or at the end, they are dropped.
  */
 export type HeldFor = 'handler' | 'end' | 'nobody'
 
@@ -132,6 +134,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
   holdFor (what: HeldFor): void {
     if (this.#heldFor === 'nobody') return
     this.#heldFor = what
+    if (what === 'nobody') this.inbox.keep((data) => this.#events.isWanted(this.#target, data))
     this.#updateFlow()
   }
 
@@ -186,6 +189,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
 
   onMessage (_opcode: number, data: MessageData): void {
     if (this.#discards) return
+    if (this.#heldFor === 'nobody' && !this.#released && !this.#events.isWanted(this.#target, data)) return
     this.inbox.push(data)
     if (!this.#released && this.#heldFor !== 'handler') this.#onOverflow()
     if (this.#awaitedPong !== undefined) this.#updateFlow()

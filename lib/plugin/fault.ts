@@ -46,7 +46,7 @@ export function guardErrorHandler (
 
 /** Tells a fault that the operator need not look at: a broken rule, an invalid message, a socket that failed. */
 function isPeersFault (error: ClosingError, connection: Connection): boolean {
-  if (error instanceof ProtocolError || error.code === 'FST_ERR_VALIDATION') return true
+  if (error instanceof ProtocolError || (error.code === 'FST_ERR_VALIDATION' && typeof error.closeCode === 'number')) return true
   // The same error object, so that a failing socket of the application's own, to a database say, is not taken for the peer's.
   return (connection.request as FastifyRequest).raw.socket.errored === error
 }

@@ -1,15 +1,22 @@
 // The codec of a route, from its schemas and from the compilers that the route, the plugin or the instance bring. Owns when
 // it is compiled: as early as its compilers are there, so that a bad schema fails the start and not a handshake.
+import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { MessageCodec } from '../connection/codec.ts'
+import { USAGE_ERRORS } from '../protocol/errors.ts'
 import { compileMessages, needsInstance } from '../validation/compile.ts'
 import type { MessageOptions } from '../validation/compile.ts'
+import { createStrictFinder } from '../validation/strict.ts'
+import type { CompilingInstance, FindStrict } from '../validation/strict.ts'
 import { InvalidOptionError, InvalidSchemaError } from './errors.ts'
 import type { RouteSettings } from './options.ts'
 import type { DeclaredRoute } from './registration.ts'
 
 type CompileCheck = NonNullable<MessageOptions['validatorCompiler']>
 type CompileSerializer = NonNullable<MessageOptions['serializerCompiler']>
+
+/** By context, as each has its own shared schemas: the compilers that take the place of Fastify's default. */
+const strictFinders = new WeakMap<FastifyInstance, Promise<FindStrict>>()
 
 export class RouteCodec {
   /** True when TypeBox cannot check the schemas: that takes the instance's compiler, which is there at `ready`. */
@@ -20,6 +27,7 @@ export class RouteCodec {
   /** The instance's checks by schema, so that each is compiled once. */
   readonly #checks = new Map<unknown, ReturnType<CompileCheck>>()
   readonly #wantsSerializer: boolean
+  #findStrict: FindStrict | undefined
   #codec: MessageCodec | undefined
   #isDone: boolean
   #hasWarned = false
@@ -46,13 +54,17 @@ export class RouteCodec {
   /**
    * Compiles what takes the instance's compiler, when all schemas have been added to it.
    *
+   * Where that is Ajv as Fastify sets it up, one that changes nothing takes its place; `createStrictFinder` tells where not. Then
+   * a message is checked as a copy and must come out of the check unchanged, which refuses some good ones of unions.
+   *
    * @throws `FST_WS_INVALID_SCHEMA`
    */
-  warmUp (): void {
+  async warmUp (): Promise<void> {
     const compiler = this.#instance.validatorCompiler
     if (this.#isDone || !this.needsInstance || compiler === undefined) return
     // What it returns is what Fastify calls for a body.
     const compile: CompileCheck = schema => compiler({ schema: schema as object, method: 'GET', url: this.#name, httpPart: 'body' }) as ReturnType<CompileCheck>
+    this.#findStrict = await findStrictFinder(this.#instance, compile)
     this.#compile({ compileWithInstance: schema => this.#check(schema, compile) }, !this.#wantsSerializer)
   }
 
@@ -74,7 +86,7 @@ export class RouteCodec {
   }
 
   #compile (more: MessageOptions, isLast: boolean): void {
-    const { codec, warnings } = compileNamed(this.#name, { ...this.#options, ...more })
+    const { codec, warnings } = compileNamed(this.#name, { ...this.#options, findStrict: this.#findStrict, ...more })
     this.#codec = codec
     this.#isDone = isLast
     if (this.#hasWarned) return
@@ -92,11 +104,24 @@ export class RouteCodec {
 function readSchemas (name: string, { schema }: DeclaredRoute): { receive?: unknown, send?: unknown } {
   const messages: unknown = schema?.websocket
   if (messages === undefined) return {}
-  if (typeof messages !== 'object' || messages === null) throw new InvalidOptionError('schema.websocket', name, 'must be an object with receive or send')
-  for (const key of Object.keys(messages)) {
+  if (typeof messages !== 'object' || messages === null || Array.isArray(messages)) {
+    throw new InvalidSchemaError(name, `schema.websocket is ${nameKind(messages)}, must be an object with receive or send`)
+  }
+  for (const [key, schema] of Object.entries(messages)) {
     if (key !== 'receive' && key !== 'send') throw new InvalidOptionError(`schema.websocket.${key}`, name, 'there is only receive and send')
+    if (!isSchema(schema)) throw new InvalidSchemaError(name, `schema.websocket.${key} is ${nameKind(schema)}, must be a schema: an object, true or false`)
   }
   return messages
+}
+
+/** Tells what may be a schema. Compilers of other makes have functions for schemas; `undefined` is as good as absent. */
+function isSchema (value: unknown): boolean {
+  return ['object', 'boolean', 'function', 'undefined'].includes(typeof value) && value !== null && !Array.isArray(value)
+}
+
+function nameKind (value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'an array' : `a ${typeof value}`
 }
 
 /** The route's `websocket` option, Fastify's option of the route, the plugin's, one that was set on the instance. */
@@ -119,10 +144,20 @@ function ownOption<K extends 'validatorCompiler' | 'serializerCompiler'> ({ webs
   return typeof websocket === 'object' && websocket !== null ? (websocket as RouteSettings)[name] : undefined
 }
 
+function findStrictFinder (instance: FastifyInstance, compile: CompileCheck): Promise<FindStrict> {
+  const finder = strictFinders.get(instance) ??
+    // Its overloads are for kinds of servers; this one never listens.
+    createStrictFinder(compile, ajv => Fastify({ ajv }) as unknown as CompilingInstance, instance.getSchemas())
+  strictFinders.set(instance, finder)
+  return finder
+}
+
 function compileNamed (name: string, options: MessageOptions): ReturnType<typeof compileMessages> {
   try {
     return compileMessages(options)
   } catch (error) {
-    throw new InvalidSchemaError(name, error instanceof Error ? error.message : String(error), { cause: error })
+    const reason = error instanceof Error ? error.message : String(error)
+    // Whose argument it was is said already.
+    throw new InvalidSchemaError(name, reason.replace(`${USAGE_ERRORS.FST_WS_INVALID_ARGUMENT}: `, ''), { cause: error })
   }
 }

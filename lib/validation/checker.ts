@@ -4,6 +4,7 @@ import { UsageError } from '../protocol/errors.ts'
 import { compileWithInstance } from './instance.ts'
 import { isTypeBox, scanSchema } from './schema-scan.ts'
 import type { SchemaScan } from './schema-scan.ts'
+import type { FindStrict } from './strict.ts'
 import { compileTypeBox } from './typebox.ts'
 import type { TypeBoxChecker } from './typebox.ts'
 import { compileOwn } from './validator.ts'
@@ -14,6 +15,8 @@ export interface CheckerOptions {
   validatorCompiler?: CompileSchema | undefined
   /** The instance's compiler, for what TypeBox's cannot do. It never changes a message. */
   compileWithInstance?: CompileSchema | undefined
+  /** A compiler to take in place of the instance's where that would change values while it checks. */
+  findStrict?: FindStrict | undefined
 }
 
 /** A check of messages: TypeBox's, which changes nothing, or another compiler's. */
@@ -33,7 +36,7 @@ export function isBeyondTypeBox (schema: unknown): boolean {
  * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a schema that cannot be compiled
  */
 export function compileChecker (schema: unknown, options: CheckerOptions = {}, name = 'schema', scan: SchemaScan = scanSchema(schema)): Checker {
-  const { validatorCompiler, compileWithInstance: compile } = options
+  const { validatorCompiler, compileWithInstance: compile, findStrict } = options
   if (validatorCompiler !== undefined) {
     return nameFailure(`${name} does not compile`, () => ({ kind: 'validator', ...compileOwn(schema, validatorCompiler) }))
   }
@@ -42,17 +45,25 @@ export function compileChecker (schema: unknown, options: CheckerOptions = {}, n
   if (compile === undefined) {
     throw new UsageError('FST_WS_INVALID_ARGUMENT', `${name} needs the validator compiler of the instance, for TypeBox cannot check it: ${obstacle}`)
   }
-  return nameFailure(`${name} does not compile (nor can TypeBox check it: ${obstacle})`,
-    () => ({ kind: 'validator', ...compileWithInstance(schema, compile) }))
+  return nameFailure(`${name} does not compile`,
+    () => ({ kind: 'validator', ...compileWithInstance(schema, findStrict?.(schema) ?? compile) }),
+    // Of a schema of another make there is nothing to say.
+    isTypeBox(schema) ? `nor can TypeBox check it: ${obstacle}` : undefined)
 }
 
-/** Runs a compiler of others; an error of it comes out as a `UsageError` that says which schema it was about. */
-export function nameFailure<T> (what: string, compile: () => T): T {
+/**
+ * Runs a compiler of others; an error of it comes out as a `UsageError` that says which schema it was about.
+ *
+ * @param aside - what else there is to know, unless the error says it
+ */
+export function nameFailure<T> (what: string, compile: () => T, aside?: string): T {
   try {
     return compile()
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new UsageError('FST_WS_INVALID_ARGUMENT', `${what}: ${reason}`, { cause: error })
+    // Often both say the same.
+    const more = aside === undefined || aside.endsWith(reason) ? '' : ` (${aside})`
+    throw new UsageError('FST_WS_INVALID_ARGUMENT', `${what}${more}: ${reason}`, { cause: error })
   }
 }
 

@@ -4,7 +4,7 @@ import { CloseCode } from '../protocol/close-code.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { compileChecker, isBeyondTypeBox, nameFailure } from './checker.ts'
 import type { Checker, CheckerOptions } from './checker.ts'
-import { DEPTH_FAULT, InvalidMessageError, InvalidSendError, wholeFault } from './errors.ts'
+import { DEPTH_FAULT, InvalidMessageError, InvalidSendError, isStackOverflow, wholeFault } from './errors.ts'
 import { createJsonReader } from './json.ts'
 import type { JsonOptions } from './json.ts'
 import { scanSchema } from './schema-scan.ts'
@@ -48,8 +48,9 @@ export function needsInstance (options: MessageOptions): boolean {
 /**
  * Compiles the message schemas of a route.
  *
- * `decode` throws `InvalidMessageError`, or the error that the application's own validator made. `encode` throws
- * `InvalidSendError` for a message that does not fit and `UsageError` for one that cannot be sent at all.
+ * `decode` throws `InvalidMessageError`, or the error that the application's own validator made, for a message that does not fit:
+ * both have a numeric `closeCode`. It throws an error without `closeCode` for a validator that failed itself, by whatever it threw
+ * or by a promise. `encode` throws `InvalidSendError` for a message that does not fit and `UsageError` for one that cannot be sent at all.
  *
  * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a schema that cannot be compiled; names it
  */
@@ -93,14 +94,14 @@ function compileDecoder (schema: unknown, options: MessageOptions, warnings: str
 /** Makes the check of an incoming message, which hands it on as it is. */
 function createReceiver ({ check, explain }: TypeBoxChecker): (message: unknown) => unknown {
   return function receive (message) {
-    let fits
+    let faults
     try {
-      fits = check(message)
+      if (check(message)) return message
+      faults = explain(message)
     } catch (error) {
-      throw invalidByDepth(error)
+      throw toFailure(error)
     }
-    if (fits) return message
-    throw new InvalidMessageError(CloseCode.PolicyViolation, explain(message))
+    throw new InvalidMessageError(CloseCode.PolicyViolation, faults)
   }
 }
 
@@ -110,16 +111,22 @@ function createJudgedReceiver ({ judge }: Validator): (message: unknown) => unkn
     try {
       verdict = judge(message)
     } catch (error) {
-      throw invalidByDepth(error)
+      throw toFailure(error)
     }
     if (verdict.fits) return verdict.value
     throw asInvalidMessage(verdict)
   }
 }
 
-/** A recursive check runs out of stack on a message nested deeply enough. Any other error is the application's, of a format function say. */
-function invalidByDepth (error: unknown): unknown {
-  return error instanceof RangeError ? new InvalidMessageError(CloseCode.PolicyViolation, [DEPTH_FAULT], { cause: error }) : error
+/**
+ * Tells whose fault it is that a check has thrown. It runs out of stack on a message nested deeply enough: the peer's. Anything
+ * else is the application's, of a format function say, and must not pass for a fault of the peer's, whatever it brings.
+ */
+function toFailure (error: unknown): Error {
+  if (isStackOverflow(error)) return new InvalidMessageError(CloseCode.PolicyViolation, [DEPTH_FAULT], { cause: error })
+  if (error instanceof Error && !('closeCode' in error)) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new Error(`the validator of a message failed: ${reason}`, { cause: error })
 }
 
 /** Keeps the error that a validator made itself, completed as Fastify completes it for a body. */
@@ -133,10 +140,11 @@ function asInvalidMessage ({ faults, error }: Verdict): Error {
     closeCode: CloseCode.PolicyViolation
   }
   for (const [key, value] of Object.entries(defaults)) {
-    // A frozen error, or one with getters, stays as it is.
     if (Reflect.get(error, key) === undefined) Reflect.set(error, key, value)
   }
-  return error
+  if ('closeCode' in error && typeof error.closeCode === 'number') return error
+  // It is frozen, or has a close code of its own that is none.
+  return new InvalidMessageError(CloseCode.PolicyViolation, defaults.validation, { cause: error })
 }
 
 function compileEncoder (schema: unknown, options: MessageOptions, warnings: string[]): MessageCodec['encode'] {
@@ -187,7 +195,7 @@ function runCheck<T> (check: (message: unknown) => T, message: unknown): T {
   try {
     return check(message)
   } catch (error) {
-    throw error instanceof RangeError ? new InvalidSendError([DEPTH_FAULT], { cause: error }) : error
+    throw isStackOverflow(error) ? new InvalidSendError([DEPTH_FAULT], { cause: error }) : error
   }
 }
 

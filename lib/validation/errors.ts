@@ -62,5 +62,10 @@ export function wholeFault (keyword: string, message: string): MessageFault {
   return { instancePath: '', schemaPath: '', keyword, params: {}, message }
 }
 
+/** Tells that the stack has run out. Any other RangeError is of somebody who asked for an array of length -1, say. */
+export function isStackOverflow (error: unknown): boolean {
+  return error instanceof RangeError && error.message === 'Maximum call stack size exceeded'
+}
+
 /** A value nested so deeply that reading or checking it needs more stack than there is. */
 export const DEPTH_FAULT: MessageFault = wholeFault('depth', 'is nested too deeply')

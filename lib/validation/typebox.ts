@@ -6,7 +6,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { TypeCheck } from '@sinclair/typebox/compiler'
 import { findDiscriminator, listUnion } from './discriminator.ts'
 import type { ResolveSchema, Tag } from './discriminator.ts'
-import { DEPTH_FAULT, wholeFault } from './errors.ts'
+import { DEPTH_FAULT, isStackOverflow, wholeFault } from './errors.ts'
 import type { MessageFault } from './errors.ts'
 import { ANY_KEY_PATTERN, scanSchema } from './schema-scan.ts'
 import type { SchemaScan } from './schema-scan.ts'
@@ -115,7 +115,7 @@ function explain (compiled: Compiled, value: unknown, map: SchemaMap): readonly 
     return first === undefined ? [] : [toFault(first, map)]
   } catch (error) {
     // The search for the reason takes far more stack than the check, which may have come through.
-    if (error instanceof RangeError) return [DEPTH_FAULT]
+    if (isStackOverflow(error)) return [DEPTH_FAULT]
     throw error
   }
 }

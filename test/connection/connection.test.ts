@@ -610,3 +610,28 @@ t.test('sendAndWait rejects when the peer resets before the bytes have left', as
   const last = (await outcomes).at(-1)
   t.equal(last?.status, 'rejected')
 })
+
+t.test('a handler that has settled without a listener: what is invalid is refused all the same, what is valid waits', async t => {
+  const codec = {
+    decode (data: string | Buffer) {
+      if (data === 'bad') throw Object.assign(new Error('bad'), { closeCode: 1008 })
+      return data
+    },
+    encode: String
+  }
+  let settle = (): void => {}
+  for (const handler of [() => {}, () => new Promise<void>((resolve) => { settle = resolve })]) {
+    const { connection, peer, faults } = await openPair(t, { codec, handler })
+    // So that messages are read while the handler runs.
+    connection.on('ping', () => {})
+    peer.text('1', 'bad', '2')
+    await turns(5)
+    settle()
+    await untilTrue(() => faults.length === 1)
+    const got: string[] = []
+    connection.on('message', (text: string) => { got.push(text) })
+    await untilTrue(() => got.length === 2)
+    t.same(got, ['1', '2'])
+    t.match(faults, [{ message: 'bad' }])
+  }
+})

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { Type } from '@sinclair/typebox'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
@@ -133,17 +134,28 @@ async function fails (t: Test, schema: unknown): Promise<unknown> {
 }
 
 t.test('schemas that are none fail at registration, and the route is named', async (t) => {
-  t.match(await fails(t, { websocket: 'text' }), { code: 'FST_WS_INVALID_OPTION', message: /"schema\.websocket" of GET \/ws/ })
+  const rows: ReadonlyArray<[schema: unknown, message: string]> = [
+    ['text', 'schema.websocket is a string, must be an object with receive or send'],
+    [[], 'schema.websocket is an array, must be an object with receive or send'],
+    [null, 'schema.websocket is null, must be an object with receive or send'],
+    [{ receive: null }, 'schema.websocket.receive is null, must be a schema: an object, true or false'],
+    [{ receive: [] }, 'schema.websocket.receive is an array, must be a schema: an object, true or false'],
+    [{ send: 'x' }, 'schema.websocket.send is a string, must be a schema: an object, true or false'],
+    [{ receive: A, send: 5 }, 'schema.websocket.send is a number, must be a schema: an object, true or false']
+  ]
+  for (const [websocket, message] of rows) t.match(await fails(t, { websocket }), { code: 'FST_WS_INVALID_SCHEMA', message: `GET /ws: ${message}` })
+  t.equal(await fails(t, { websocket: { receive: true, send: undefined } }), undefined)
   t.match(await fails(t, { websocket: { receive: A, sent: A } }), { code: 'FST_WS_INVALID_OPTION', message: /"schema\.websocket\.sent" of GET \/ws/ })
   const { app } = await makeApp(t, { plugin: { validatorCompiler: () => { throw new Error('mine') } } })
-  t.throws(() => addRoute(app, { schema: { websocket: { receive: A } } }), { code: 'FST_WS_INVALID_SCHEMA', message: /^GET \/ws: .*schema\.websocket\.receive.*mine/ } as unknown as Error)
+  t.throws(() => addRoute(app, { schema: { websocket: { receive: A } } }), { code: 'FST_WS_INVALID_SCHEMA', message: 'GET /ws: schema.websocket.receive does not compile: mine' } as unknown as Error)
 })
 
 t.test('schemas that do not compile fail the start, and the route is named', async (t) => {
   const rows: ReadonlyArray<[schema: object, message: RegExp]> = [
-    [{ receive: Type.Object({ a: Type.String({ pattern: '(' }) }) }, /^GET \/ws: .*schema\.websocket\.receive/],
-    [{ receive: { $ref: 'nowhere#' } }, /^GET \/ws: .*schema\.websocket\.receive.*nowhere/],
-    [{ send: { type: 'nothing' } }, /^GET \/ws: .*schema\.websocket\.send/]
+    [{ receive: Type.Object({ a: Type.String({ pattern: '(' }) }) }, /^GET \/ws: schema\.websocket\.receive does not compile.*: Invalid regular expression/],
+    [{ receive: { $ref: 'nowhere#' } }, /^GET \/ws: schema\.websocket\.receive does not compile: can't resolve reference nowhere/],
+    [{ receive: Type.Object({ a: Type.String({ format: 'nick' }) }) }, /^GET \/ws: schema\.websocket\.receive does not compile \(nor can TypeBox check it: format 'nick' .* is not in TypeBox's FormatRegistry\): unknown format/],
+    [{ send: { type: 'nothing' } }, /^GET \/ws: schema\.websocket\.send does not compile: /]
   ]
   for (const [websocket, message] of rows) {
     const { app } = await makeApp(t)
@@ -174,4 +186,89 @@ t.test('what the compiler warns of is logged once, with the route', async (t) =>
   const warnings = logs.filter(({ level }) => level === 40)
   t.equal(warnings.length, 1)
   t.match(warnings[0]?.msg, /^GET \/ws: schema\.websocket\.receive has a Type\.Transform/)
+})
+
+const closed = (type: string, more: object = {}): object =>
+  ({ type: 'object', required: ['type'], properties: { type: { const: type }, ...more }, additionalProperties: false })
+const plainA = closed('a', { a: { type: 'string' } })
+const plainB = closed('b', { b: { type: 'string' } })
+const TypeBoxB = Type.Object({ type: Type.Literal('b'), b: Type.String({ format: 'date-time' }) }, { additionalProperties: false })
+const a = { type: 'a', a: '1' }
+const b = { type: 'b', b: '2' }
+const b1 = { type: 'b', b: 1 }
+
+interface UnionRow { name: string, shared?: object[], schema: object, good: unknown[], bad: unknown[] }
+
+const unions: UnionRow[] = [
+  { name: 'anyOf within', schema: { type: 'object', properties: { m: { anyOf: [plainA, plainB] } } }, good: [{ m: a }, { m: b }], bad: [{ m: b1 }, { m: { ...b, x: 1 } }] },
+  { name: 'oneOf in items', schema: { type: 'array', items: { oneOf: [plainA, plainB] } }, good: [[a, b]], bad: [[a, b1]] },
+  { name: '$ref to shared schemas', shared: [{ $id: 'A', ...plainA }, { $id: 'B', ...plainB }], schema: { anyOf: [{ $ref: 'A#' }, { $ref: 'B#' }] }, good: [a, b], bad: [b1] },
+  { name: '$ref to a shared union', shared: [{ $id: 'M', oneOf: [plainA, plainB] }], schema: { $ref: 'M#' }, good: [a, b], bad: [b1] },
+  { name: '$ref to definitions', schema: { definitions: { A: plainA, B: plainB }, anyOf: [{ $ref: '#/definitions/A' }, { $ref: '#/definitions/B' }] }, good: [a, b], bad: [b1] },
+  { name: 'Type.Ref to shared schemas', shared: [{ $id: 'A', ...plainA }, { $id: 'B', ...plainB }], schema: Type.Union([Type.Ref('A'), Type.Ref('B')]), good: [a, b], bad: [b1] },
+  { name: 'a TypeBox union with a format in it', schema: Type.Object({ m: Type.Union([Type.Object({ type: Type.Literal('a') }, { additionalProperties: false }), TypeBoxB]) }), good: [{ m: { type: 'b', b: '2020-01-01T00:00:00Z' } }], bad: [{ m: b }] },
+  { name: 'a union without a discriminator', schema: { anyOf: [{ type: 'object', properties: { a: {} }, additionalProperties: false }, { type: 'object', properties: { b: {} }, additionalProperties: false }] }, good: [{ a: 1 }, { b: 1 }], bad: [{ c: 1 }] },
+  { name: 'a number or a text', schema: { type: 'object', properties: { v: { anyOf: [{ type: 'integer' }, { type: 'string' }] } } }, good: [{ v: '5' }, { v: 5 }], bad: [{ v: true }] },
+  { name: 'null or a text', schema: { type: 'object', properties: { v: { anyOf: [{ type: 'null' }, { type: 'string' }] } } }, good: [{ v: '' }, { v: null }], bad: [{ v: 0 }] },
+  { name: 'required, with a default', schema: { type: 'object', required: ['d'], properties: { d: { type: 'number', default: 1 } } }, good: [{ d: 2 }], bad: [{}] }
+]
+
+for (const { name, shared = [], schema, good, bad } of unions) {
+  t.test(`Fastify's own Ajv neither changes nor misjudges: ${name}`, async (t) => {
+    const { app } = await makeApp(t, { server: { ajv: { customOptions: { logger: false } } } })
+    // Schemas of a context are its own.
+    app.register(async (child) => {
+      for (const one of shared) child.addSchema(one)
+      addRoute(child, { schema: { websocket: { receive: schema } } })
+      child.get('/out', { websocket: true, schema: { websocket: { receive: Type.Any(), send: schema } } }, (connection) => {
+        connection.on('message', (message: unknown) => {
+          try {
+            connection.send(message as never)
+          } catch (error) {
+            connection.close(4000, (error as { code: string }).code)
+          }
+        })
+      })
+    })
+    for (const value of good) {
+      t.equal(await say(app, JSON.stringify(value), '/out'), JSON.stringify(value))
+      t.equal(await say(app, JSON.stringify(value)), JSON.stringify(value))
+    }
+    for (const value of bad) {
+      t.equal(await say(app, JSON.stringify(value), '/out'), '4000 FST_WS_INVALID_SEND')
+      t.match(await say(app, JSON.stringify(value)), /^1008 /)
+    }
+  })
+}
+
+t.test('each context has its own shared schemas, and one Ajv for all its routes', async (t) => {
+  let made = 0
+  const count = (): void => { made++ }
+  subscribe('fastify.initialization', count)
+  t.teardown(() => unsubscribe('fastify.initialization', count))
+  const { app } = await makeApp(t)
+  for (const [name, of] of [['numbers', 'number'], ['texts', 'string']] as const) {
+    app.register(async (child) => {
+      child.addSchema({ $id: 'A', ...closed('a', { a: { type: of } }) })
+      child.addSchema({ $id: 'B', ...closed('b', { b: { type: of } }) })
+      for (const path of [name, `${name}/again`]) {
+        child.get(`/${path}`, { websocket: true, schema: { websocket: { receive: { anyOf: [{ $ref: 'A#' }, { $ref: 'B#' }] } } } }, (connection) => {
+          connection.on('message', (message) => { connection.send(JSON.stringify(message)) })
+        })
+      }
+    })
+  }
+  for (const [path, good, bad] of [['/numbers', b1, b], ['/texts', b, b1], ['/texts/again', b, b1]] as const) {
+    t.equal(await say(app, JSON.stringify(good), path), JSON.stringify(good))
+    t.match(await say(app, JSON.stringify(bad), path), /^1008 /)
+  }
+  t.equal(made, 1 + 2 * 2, 'the application, and two for each context')
+})
+
+t.test('formats and keywords that the application gave to Fastify\'s Ajv', async (t) => {
+  const ajv = { customOptions: { formats: { nick: /^[a-z]+$/ } }, onCreate: (ajv: { addKeyword (definition: object): void }) => { ajv.addKeyword({ keyword: 'even', validate: (_: unknown, n: number) => n % 2 === 0 }) } }
+  const { app } = await makeApp(t, { server: { ajv } })
+  addRoute(app, { schema: { websocket: { receive: { type: 'object', properties: { nick: { type: 'string', format: 'nick' }, n: { type: 'number', even: true } } } } } })
+  t.equal(await say(app, '{"nick":"ann","n":2}'), '{"nick":"ann","n":2}')
+  for (const bad of ['{"nick":"Ann"}', '{"n":3}', '{"n":"2"}']) t.match(await say(app, bad), /^1008 /, bad)
 })

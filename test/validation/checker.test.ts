@@ -37,12 +37,30 @@ t.test('a schema that nobody can compile is named, with the reason', async t => 
   const failing: CompileSchema = () => { throw cause }
   t.throws(() => compileChecker({ type: 'x' }, { compileWithInstance: failing }, 'schema.x'), {
     code: 'FST_WS_INVALID_ARGUMENT',
-    message: 'invalid argument: schema.x does not compile (nor can TypeBox check it: it was not made by TypeBox 0.34): unknown keyword',
+    message: 'invalid argument: schema.x does not compile: unknown keyword',
     cause
   })
+  const unsafe = Type.String({ format: 'x' })
+  const aside = 'nor can TypeBox check it: format \'x\' at # is not in TypeBox\'s FormatRegistry'
+  t.throws(() => compileChecker(unsafe, { compileWithInstance: failing }, 'schema.x'), { message: `invalid argument: schema.x does not compile (${aside}): unknown keyword` })
+  t.throws(() => compileChecker(unsafe, { compileWithInstance: () => { throw new Error('is not in TypeBox\'s FormatRegistry') } }, 'schema.x'), {
+    message: 'invalid argument: schema.x does not compile: is not in TypeBox\'s FormatRegistry'
+  }, 'and says nothing twice')
   t.throws(() => compileChecker(Type.String(), { validatorCompiler: failing }, 'schema.x'), {
     code: 'FST_WS_INVALID_ARGUMENT', message: 'invalid argument: schema.x does not compile: unknown keyword', cause
   })
+})
+
+t.test('a strict compiler takes the place of the instance\'s, for the schemas that it is found for', async t => {
+  const plain = { type: 'string' }
+  const refusing: CompileSchema = () => () => false
+  const options = { compileWithInstance: accepting, findStrict: (schema: unknown) => schema === plain ? refusing : undefined }
+  for (const [schema, fits] of [[plain, false], [{ type: 'number' }, true]] as const) {
+    const checker = compileChecker(schema, options)
+    t.equal(checker.kind === 'validator' && checker.judge(1).fits, fits)
+  }
+  const own = compileChecker(plain, { ...options, validatorCompiler: accepting })
+  t.equal(own.kind === 'validator' && own.judge(1).fits, true, 'not of one\'s own')
 })
 
 t.test('names a failure of others, whatever they throw', async t => {

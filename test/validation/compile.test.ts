@@ -121,9 +121,36 @@ t.test('keeps an error of one\'s own: the same object, completed, frozen or not'
     decode({ receive: {}, validatorCompiler: () => () => ({ error: frozen }) }, '1')
     t.fail('not refused')
   } catch (thrown) {
-    t.equal(thrown, frozen)
+    t.match(thrown, { message: 'message b', closeCode: 1008, cause: frozen })
   }
+  const odd = Object.assign(new Error('c'), { closeCode: '4000' })
+  t.throws(() => decode({ receive: {}, validatorCompiler: () => () => ({ error: odd }) }, '1'), { message: 'message c', closeCode: 1008, cause: odd })
 })
+
+const rejected = async (): Promise<never> => { throw new Error('later') }
+const crashes: Array<{ name: string, validate: ValidateFunction, want: object }> = [
+  { name: 'throws', validate: () => { throw new TypeError('mine') }, want: { name: 'TypeError', message: 'mine' } },
+  { name: 'throws a RangeError that is not of the stack', validate: () => 'a'.repeat(-1), want: { name: 'RangeError', message: /Invalid count/ } },
+  { name: 'throws an error with a close code', validate: () => { throw own }, want: { message: 'the validator of a message failed: own words', cause: own } },
+  { name: 'throws what is no error', validate: () => { throw 'text' }, want: { message: 'the validator of a message failed: text', cause: 'text' } }, // oxlint-disable-line no-throw-literal
+  { name: 'returns a promise', validate: rejected, want: { name: 'TypeError', message: /must answer at once/ } }
+]
+
+for (const { name, validate, want } of crashes) {
+  t.test(`a validator that ${name} is not the peer's fault`, async t => {
+    for (const data of ['1', '{"a":[]}']) {
+      try {
+        decode({ receive: {}, validatorCompiler: () => validate }, data)
+        t.fail('not thrown')
+      } catch (error) {
+        t.ok(error instanceof Error)
+        t.match(error, want)
+        t.notOk('closeCode' in (error as object))
+        t.notOk(error instanceof InvalidMessageError)
+      }
+    }
+  })
+}
 
 t.test('an error of the application\'s own format, either way, is neither the peer\'s fault nor about the message', async t => {
   const schema = Type.String({ format: 'compile-test-broken' })

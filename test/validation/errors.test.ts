@@ -1,5 +1,5 @@
 import t from 'tap'
-import { clip, DEPTH_FAULT, InvalidMessageError, InvalidSendError, wholeFault } from '../../lib/validation/errors.ts'
+import { clip, DEPTH_FAULT, InvalidMessageError, InvalidSendError, isStackOverflow, wholeFault } from '../../lib/validation/errors.ts'
 import type { MessageFault } from '../../lib/validation/errors.ts'
 
 const fault: MessageFault = {
@@ -42,4 +42,15 @@ t.test('the peer\'s words are cut', async t => {
   t.equal(long.message.length, 501)
   t.ok(long.message.endsWith('…'))
   t.equal(clip('x'.repeat(500)), 'x'.repeat(500))
+})
+
+t.test('a stack that has run out is told from other RangeErrors', async t => {
+  const recurse = (): unknown => [recurse()]
+  try {
+    recurse()
+  } catch (error) {
+    t.equal(isStackOverflow(error), true)
+  }
+  t.equal(isStackOverflow(new RangeError('Invalid array length')), false)
+  t.equal(isStackOverflow(new Error('Maximum call stack size exceeded')), false)
 })
