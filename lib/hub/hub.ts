@@ -3,6 +3,9 @@ import type { Connection } from '../connection/connection.ts'
 import { CloseCode } from '../protocol/close-code.ts'
 import type { AnyWebSocketConnection, WebSocketConnections, WebSocketHub } from '../../types/index.ts'
 
+/** How long, in ms, the `close` events of connections that had to be destroyed are waited for. */
+const CLOSE_GRACE = 1_000
+
 export class Hub implements WebSocketHub {
   readonly connections: WebSocketConnections
   /** Each open connection with whom it belongs to: a group that can be shut down by itself. */
@@ -57,19 +60,18 @@ export class Hub implements WebSocketHub {
   /**
    * Lets connections go on until they end, for `timeout` ms at most; then destroys what is left.
    *
-   * @returns when none is left. A connection that had to be destroyed may emit `close` later, when its handlers have settled
+   * @returns when none is left. A connection that had to be destroyed emits `close` when its handlers have settled; that is
+   * waited for too, but not for long
    */
   async terminateAfter (timeout: number, group?: object): Promise<void> {
     const leaving = this.#membersOf(group)
     if (leaving.length === 0) return
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<void>((resolve) => { timer = setTimeout(resolve, timeout) })
-    await Promise.race([Promise.all(leaving.map(untilClosed)), deadline])
-    clearTimeout(timer)
-
-    for (const connection of leaving) {
-      if (this.#open.has(connection)) connection.terminate()
-    }
+    const allClosed = Promise.all(leaving.map(untilClosed))
+    await waitAtMost(timeout, allClosed)
+    const left = leaving.filter(connection => this.#open.has(connection))
+    if (left.length === 0) return
+    for (const connection of left) connection.terminate()
+    await waitAtMost(CLOSE_GRACE, allClosed)
   }
 
   #membersOf (group: object | undefined): Connection[] {
@@ -80,6 +82,14 @@ export class Hub implements WebSocketHub {
 
 function goAway (connection: Connection): void {
   if (connection.readyState === connection.OPEN) connection.closeAfterDelivery(CloseCode.GoingAway, 'the server is closing')
+}
+
+/** @param timeout - in ms */
+async function waitAtMost (timeout: number, event: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<void>((resolve) => { timer = setTimeout(resolve, timeout) })
+  await Promise.race([event, deadline])
+  clearTimeout(timer)
 }
 
 function untilClosed (connection: Connection): Promise<void> {

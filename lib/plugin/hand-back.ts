@@ -62,7 +62,8 @@ interface SelectiveServer {
 /**
  * Lets the HTTP server itself ignore the upgrades that nobody wants and that have a body, where Node can: newer Nodes read
  * the body before they hand the socket over, and then it cannot be given back. Without a body it can, and is the better way:
- * what Node ignores, it loses what was read behind.
+ * what Node ignores, it loses what was read behind. A request that was lost so is one the peer sends again when it hears that
+ * this answer was the connection's last (RFC 9112 §9.3.2).
  *
  * @param others - how many other listeners there are for `upgrade`; what they want is not known
  * @returns undoes it
@@ -70,12 +71,22 @@ interface SelectiveServer {
 export function ignoreUpgradesWithBody (server: Server, others: () => number): () => void {
   if (!isSelective(server)) return () => {}
   const before = server.shouldUpgradeCallback
+  const ignored = new WeakSet<IncomingMessage>()
   const callback = (request: IncomingMessage): boolean => {
     if (asksForWebSocket(request)) return true
-    return others() > 0 ? before.call(server, request) : !hasBody(request)
+    if (others() > 0) return before.call(server, request)
+    if (!hasBody(request)) return true
+    ignored.add(request)
+    return false
+  }
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    if (ignored.has(request)) response.shouldKeepAlive = false
   }
   server.shouldUpgradeCallback = callback
+  // In front of Fastify, whose answer may be out when it returns.
+  server.prependListener('request', onRequest)
   return () => {
+    server.off('request', onRequest)
     if (server.shouldUpgradeCallback === callback) server.shouldUpgradeCallback = before
   }
 }

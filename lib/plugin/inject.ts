@@ -10,6 +10,7 @@ import { formatExtensions } from '../protocol/extensions.ts'
 import { buildRequest, generateKey, judgeResponse } from '../protocol/handshake-client.ts'
 import { splitList } from '../protocol/header-fields.ts'
 import type { InjectWebSocketHooks, InjectWebSocketOptions, WebSocketConnection } from '../../types/index.ts'
+import { UnreachableRouteError } from './errors.ts'
 import { MemorySocket } from './memory-socket.ts'
 import type { ServerState } from './server-state.ts'
 
@@ -65,6 +66,15 @@ export function createInjector (fastify: FastifyInstance, state: ServerState): I
     // The core is written without the types of messages; for the application it is the same object with them.
     return await connect(client, path, options, hooks) as unknown as WebSocketConnection
   }
+}
+
+/** `injectWS` of instances in which the plugin has not loaded: waits for that, and leaves the rest to what has come in its place. */
+export const injectWhenLoaded: InjectWS = async function injectWS (this: FastifyInstance, ...args) {
+  await findRoot(this).ready()
+  if (this.injectWS === injectWhenLoaded) {
+    throw new UnreachableRouteError('injectWS: fastify-typed-websocket is not registered in this context or in one around it')
+  }
+  return await this.injectWS(...args)
 }
 
 /** Finds the instance that all contexts come from: the `ready` of a context is for the time of loading. */

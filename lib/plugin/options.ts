@@ -21,7 +21,7 @@ const TIME: Rule = {
 }
 const FLAG: Rule = { allowed: 'true or false', accepts: value => typeof value === 'boolean' }
 const FUNCTION: Rule = { allowed: 'a function', accepts: value => typeof value === 'function' }
-const OBJECT: Rule = { allowed: 'an object', accepts: value => typeof value === 'object' && value !== null && !Array.isArray(value) }
+const OBJECT: Rule = { allowed: 'an object', accepts: isPlainObject }
 const PROTOCOLS: Rule = {
   allowed: 'an array of different subprotocol names (tokens) or a function',
   accepts: value => typeof value === 'function' || (Array.isArray(value) && value.every(isName) && new Set(value).size === value.length)
@@ -87,15 +87,18 @@ export function readPluginOptions (given: object): PluginSettings {
 /**
  * Checks the options of a route and lays them over those of the plugin.
  *
- * @param given - what the route says with `websocket`; anything but an object says nothing
+ * @param given - what the route says with `websocket`: options, or whether it is for WebSocket at all
  * @param bodyLimit - the route's own, if it has one: the default of `maxPayload`, before the instance's
  * @throws `FST_WS_INVALID_OPTION`
  */
 export function readRouteOptions (
   given: unknown, owner: string, plugin: PluginSettings, bodyLimit: number | undefined, instance: FastifyInstance
 ): RouteSettings {
+  if (given !== undefined && typeof given !== 'boolean' && !isPlainObject(given)) {
+    throw new InvalidOptionError('websocket', owner, `got ${show(given)}, must be true, false or an object of options`)
+  }
   // As above.
-  const own = typeof given === 'object' && given !== null ? checkOptions(given, ROUTE_RULES, owner) as WebSocketRouteOptions : {}
+  const own = typeof given === 'object' ? checkOptions(given, ROUTE_RULES, owner) as WebSocketRouteOptions : {}
   const settings = { ...DEFAULTS, ...plugin, ...own }
   // Fastify fills in its own default.
   return { ...settings, maxPayload: settings.maxPayload ?? bodyLimit ?? instance.initialConfig.bodyLimit ?? 1_048_576 }
@@ -122,6 +125,14 @@ function show (value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? `[${value.map(show).join(', ')}]`.slice(0, 80) : 'an object'
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value)
+}
+
+/** Anything else that is an object has its options, if it has any, where they would not be seen. */
+function isPlainObject (value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // `Object.prototype` by what it is: tests that run in a context of their own have another one.
+  return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf'))
 }
 
 function isIntegerFrom (least: number, value: unknown): boolean {

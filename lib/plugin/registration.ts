@@ -4,6 +4,7 @@ import { subscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { InvalidRouteError, UnreachableRouteError } from './errors.ts'
 import type { ClientVerifier } from './compat.ts'
+import { injectWhenLoaded } from './inject.ts'
 import type { PluginSettings } from './options.ts'
 import type { ServerState } from './server-state.ts'
 import { SocketRoute } from './socket-route.ts'
@@ -36,6 +37,9 @@ subscribe('fastify.initialization', (message) => {
   const { fastify } = message as { fastify: FastifyInstance }
   observed.add(fastify.server)
   fastify.addHook('onRoute', observeRoute)
+  // In front of the prototype that the instance has: as a property of its own no plugin could decorate over it, this one or another.
+  const early = { injectWS: { value: injectWhenLoaded, writable: true, configurable: true } }
+  Object.setPrototypeOf(fastify, Object.create(Object.getPrototypeOf(fastify) as object, early) as object)
 })
 
 /** Finds the registration that serves a context: its own, else the nearest one around it. */
@@ -77,8 +81,8 @@ export function findSocketRoute (config: object): SocketRoute | undefined {
  *
  * @throws `FST_WS_UNREACHABLE_ROUTE` with all routes for which the plugin is not there, `FST_WS_INVALID_SCHEMA`
  */
-export function checkRoutes (instance: FastifyInstance): void {
-  for (const route of routes.get(instance.server) ?? []) route.warmUp()
+export async function checkRoutes (instance: FastifyInstance): Promise<void> {
+  for (const route of routes.get(instance.server) ?? []) await route.warmUp()
   const stray = (routes.get(instance.server) ?? []).filter(route => route.isForSockets && !route.isServed && !belongsToAnotherPlugin(route.instance))
   if (stray.length === 0) return
   const names = stray.map(route => route.name).join(', ')
@@ -95,7 +99,8 @@ function belongsToAnotherPlugin (instance: FastifyInstance): boolean {
 function observeRoute (this: FastifyInstance, options: RouteOptions): void {
   // Both are this package's own additions.
   const declared: DeclaredRoute = options
-  if (!declared.websocket && !declared.wsHandler) {
+  // Other values that are as good as false are mistakes. The registration says so, as in another plugin they may be none.
+  if ((declared.websocket === undefined || declared.websocket === false) && !declared.wsHandler) {
     if (findRegistration(this) !== undefined) checkNotForgotten(declared)
     return
   }

@@ -7,7 +7,7 @@ import type { ConnectionSettings } from '../connection/connection.ts'
 import { HandshakeError } from '../protocol/handshake-errors.ts'
 import { buildResponseHeaders, judgeRequest } from '../protocol/handshake.ts'
 import type { Handshake } from '../protocol/handshake.ts'
-import { ClosingError, InvalidOptionError, InvalidRouteError } from './errors.ts'
+import { ClosingError, InvalidRouteError } from './errors.ts'
 import { guardErrorHandler, handleFault } from './fault.ts'
 import { readRouteOptions } from './options.ts'
 import type { RouteSettings } from './options.ts'
@@ -55,7 +55,9 @@ export class SocketRoute {
     this.name = `${methods.join(', ')} ${declared.url}`
     this.isForSockets = methods.some(method => method !== 'HEAD')
     // @fastify/swagger leaves it out: nothing in OpenAPI describes it. `hide: false` in the schema is heeded.
-    this.schema = { ...(declared.wsHandler === undefined && { hide: true }), ...declared.schema }
+    // So it is with the routes of another plugin, but not where its `websocket` says no in a way that is none here.
+    const isHttpToo = declared.wsHandler !== undefined || !declared.websocket
+    this.schema = { ...(!isHttpToo && { hide: true }), ...declared.schema }
     this.handler = SocketRoute.#handlerOf(this)
   }
 
@@ -76,15 +78,12 @@ export class SocketRoute {
    */
   serve (registration: Registration): void {
     const { websocket, wsHandler, handler, bodyLimit } = this.#declared
-    if (websocket !== undefined && typeof websocket !== 'boolean' && typeof websocket !== 'object') {
-      throw new InvalidOptionError('websocket', this.name, `got ${String(websocket)}, must be true, false or an object of options`)
-    }
-    checkMethods(this.#declared.method)
+    const options = readRouteOptions(websocket, this.name, registration.settings, bodyLimit, this.instance)
+    this.#checkMethods()
     // Without a wsHandler the handler is for sockets. Its type is Fastify's, which knows nothing of the option.
     const onSocket = (wsHandler ?? handler) as unknown
-    if (typeof onSocket !== 'function') throw new InvalidRouteError('invalid wsHandler function')
+    if (typeof onSocket !== 'function') throw this.#cannotBe('invalid wsHandler function')
 
-    const options = readRouteOptions(websocket, this.name, registration.settings, bodyLimit, this.instance)
     // By HEAD no handshake comes; the schemas are compiled, and warned of, with the route for GET.
     const codec = this.isForSockets ? new RouteCodec(this.name, this.#declared, options, this.instance) : undefined
     // Any schema of a request makes Fastify set the instance's compiler up. This one takes all there is.
@@ -97,6 +96,17 @@ export class SocketRoute {
       codec,
       settings: undefined
     }
+  }
+
+  /** @throws `FST_WS_INVALID_ROUTE` */
+  #checkMethods (): void {
+    if ([this.#declared.method].flat().every(name => name === 'GET' || name === 'HEAD')) return
+    throw this.#cannotBe('websocket handler can only be declared in GET method')
+  }
+
+  /** Which route it is a property tells: the messages are those of @fastify/websocket, and tests of applications have them. */
+  #cannotBe (message: string): Error {
+    return Object.assign(new InvalidRouteError(message), { route: this.name })
   }
 
   #handle (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
@@ -116,8 +126,9 @@ export class SocketRoute {
     const handshake = judge(upgrade, state.maxHeaders, reply)
     const settings = this.#settingsFor(served, request, reply)
     const accept = (protocol: string | undefined): void => {
-      reply.code(101).headers(buildResponseHeaders(handshake, { protocol }))
-      upgrade.accept((socket, head) => {
+      const headers = buildResponseHeaders(handshake, { protocol })
+      reply.code(101).headers(headers)
+      upgrade.accept(headers, (socket, head) => {
         const { remoteAddress } = request.raw.socket
         const opening = { protocol: protocol ?? '', request, ...(remoteAddress !== undefined && { remoteAddress }) }
         const connection = new Connection(socket, settings, opening)
@@ -144,8 +155,8 @@ export class SocketRoute {
    *
    * @throws `FST_WS_INVALID_SCHEMA`
    */
-  warmUp (): void {
-    this.#served?.codec?.warmUp()
+  async warmUp (): Promise<void> {
+    await this.#served?.codec?.warmUp()
   }
 
   #settingsFor (served: Served, request: FastifyRequest, reply: FastifyReply): ConnectionSettings {
@@ -170,12 +181,6 @@ export class SocketRoute {
       createLog: ({ request, id }: Connection) => (request as FastifyRequest).log.child({ connId: id })
     })
   }
-}
-
-/** @throws `FST_WS_INVALID_ROUTE` */
-function checkMethods (method: string | readonly string[]): void {
-  if ([method].flat().every(name => name === 'GET' || name === 'HEAD')) return
-  throw new InvalidRouteError('websocket handler can only be declared in GET method')
 }
 
 /** Judges the handshake; what is wrong becomes the answer. */

@@ -1,4 +1,5 @@
-// The answer to an upgrade. Owns one rule: only a 101 leaves the connection open, and every other answer says so.
+// The answer to an upgrade. Owns two rules: a 101 says what was agreed on; it alone leaves the connection open, and every
+// other answer says so.
 import { ServerResponse } from 'node:http'
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http'
 
@@ -7,29 +8,53 @@ type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[]
 /** What the 101 says and no refusal may: a handshake that had been agreed on fails when an onSend hook does. */
 const AGREEMENT = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions']
 
+/** What hooks have no say in when the answer is 101: the fields above, and those of a body, as it has none (RFC 9110 §8.6, RFC 9112 §6.1). */
+const SETTLED = [...AGREEMENT, 'connection', 'upgrade', 'content-length', 'transfer-encoding']
+
 export class UpgradeResponse extends ServerResponse {
+  #agreement: Readonly<Record<string, string>> | undefined
+
   constructor (request: IncomingMessage) {
     super(request)
     this.shouldKeepAlive = false
   }
 
+  /** Says what a 101 has to say; hooks may add to it. */
+  agree (headers: Readonly<Record<string, string>>): void {
+    this.#agreement = headers
+  }
+
   override writeHead (statusCode: number, reason?: string | Headers, headers?: Headers): this {
     // As in Node, the reason may be left out.
     const given = typeof reason === 'string' ? headers : reason
-    const own = statusCode === 101 ? given : this.#refusalHeaders(given)
+    const own = statusCode === 101 ? this.#switchHeaders(given) : this.#refusalHeaders(given)
     return typeof reason === 'string' ? super.writeHead(statusCode, reason, own) : super.writeHead(statusCode, own)
+  }
+
+  #switchHeaders (given: Headers | undefined): Headers | undefined {
+    // As below.
+    if (this.#agreement === undefined || Array.isArray(given)) return given
+    const headers = withLowerCaseNames(given)
+    for (const name of SETTLED) {
+      delete headers[name]
+      this.removeHeader(name)
+    }
+    return { ...headers, ...this.#agreement }
   }
 
   /** What follows an answer other than 101 is never read as a request: the peer must not send one. */
   #refusalHeaders (given: Headers | undefined): Headers | undefined {
     // Raw header lists are Node's own business; Fastify gives an object.
     if (Array.isArray(given)) return given
-    const headers: OutgoingHttpHeaders = {}
-    for (const [name, value] of Object.entries(given ?? {})) headers[name.toLowerCase()] = value
+    const headers = withLowerCaseNames(given)
     if (headers['sec-websocket-accept'] !== undefined) delete headers['upgrade']
     for (const name of AGREEMENT) delete headers[name]
     // RFC 9110 §7.8: who sends Upgrade says so in Connection.
     headers['connection'] = headers['upgrade'] === undefined ? 'close' : 'close, Upgrade'
     return headers
   }
+}
+
+function withLowerCaseNames (given: OutgoingHttpHeaders = {}): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value]))
 }

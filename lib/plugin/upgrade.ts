@@ -1,7 +1,7 @@
 // One upgrade on its way through Fastify, from the `upgrade` event to its answer. Owns the raw socket in between:
 // a 101 hands it on, any other answer closes it. Knows nothing of routes.
 import { STATUS_CODES } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { UpgradeResponse } from './upgrade-response.ts'
@@ -45,7 +45,7 @@ export interface UpgradeOwner {
 export class Upgrade {
   readonly request: IncomingMessage
   /** The answer, an ordinary one: what Fastify writes here goes to the socket. */
-  readonly response: ServerResponse
+  readonly response: UpgradeResponse
   readonly #socket: Socket
   readonly #head: Buffer
   readonly #owner: UpgradeOwner
@@ -75,8 +75,9 @@ export class Upgrade {
     upgrades.set(request, this)
   }
 
-  /** Says who gets the socket after a 101. Without it, or with any other status, the socket is closed behind the answer. */
-  accept (open: OpenSocket): void {
+  /** Says what a 101 says, and who gets the socket after it. Without that, or with any other status, the socket is closed behind the answer. */
+  accept (headers: Readonly<Record<string, string>>, open: OpenSocket): void {
+    this.response.agree(headers)
     this.#open = open
   }
 

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { mock } from 'node:test'
 import t from 'tap'
 import type { Connection } from '../../lib/connection/connection.ts'
 import { Hub } from '../../lib/hub/hub.ts'
@@ -11,15 +12,18 @@ class FakeConnection extends EventEmitter {
   readonly CLOSED = 3
   readyState = 1
   readonly calls: unknown[] = []
+  tellsEnd = true
 
   closeAfterDelivery (...args: unknown[]): void {
     this.calls.push(['close', ...args])
     this.readyState = 2
   }
 
+  /** As when a handler is still at work: `close` comes in its own time. */
   terminate (): void {
     this.calls.push(['terminate'])
     this.readyState = 3
+    if (this.tellsEnd) setImmediate(() => this.leave())
   }
 
   leave (): void {
@@ -86,6 +90,26 @@ t.test('what is left after the deadline is destroyed', async (t) => {
   await closed
   t.same(a.calls.slice(1), [['terminate']])
   t.same(b.calls.slice(1), [])
+  t.equal(hub.connections.size, 0, 'its close event has come')
+})
+
+t.test('the close events of what was destroyed are waited for, a second at most', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const hub = new Hub(20)
+  const connection = new FakeConnection()
+  connection.tellsEnd = false
+  hub.add(connection.asConnection, group)
+  let isDone = false
+  const closed = hub.close().then(() => { isDone = true })
+  mock.timers.tick(20)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(connection.calls.slice(1), [['terminate']])
+  mock.timers.tick(999)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(isDone, false)
+  mock.timers.tick(1)
+  await closed
 })
 
 t.test('one group goes, the others stay', async (t) => {
@@ -112,12 +136,17 @@ t.test('terminateAfter says nothing to them', async (t) => {
 })
 
 t.test('an application that takes all listeners off is not waited for beyond the deadline', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
   const hub = new Hub(20)
   const connection = new FakeConnection()
   hub.add(connection.asConnection, group)
   const closed = hub.close()
   connection.removeAllListeners()
   connection.leave()
+  mock.timers.tick(20)
+  await new Promise((resolve) => setImmediate(resolve))
+  mock.timers.tick(1_000)
   await closed
   t.pass('done')
 })

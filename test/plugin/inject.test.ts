@@ -1,6 +1,12 @@
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import t from 'tap'
+import websocket from '../../lib/index.ts'
 import { makeApp, until } from '../helpers/app.ts'
+
+// Without its types, which would be in force for the whole program.
+const peer = createRequire(import.meta.url)('@fastify/websocket') as FastifyPluginAsync
 
 t.test('messages both ways, text and binary', async (t) => {
   const { app } = await makeApp(t)
@@ -24,6 +30,48 @@ t.test('works before ready, and on the default path', async (t) => {
   app.get('/', { websocket: true }, (connection) => { connection.send(String(isReady)) })
   const client = await app.injectWS()
   t.equal((await once(client, 'message'))[0], 'true')
+})
+
+t.test('works before the plugin has loaded', async (t) => {
+  const { app } = await makeApp(t, { plugin: false })
+  app.register(websocket)
+  app.get('/ws', { websocket: true }, (connection) => { connection.send('hi') })
+  const early = app.injectWS
+  const client = await app.injectWS('/ws', {}, { onInit: (connection) => { connection.once('message', (message) => { t.equal(message, 'hi') }) } })
+  await once(client, 'message')
+  t.not(app.injectWS, early, 'the plugin has brought its own')
+})
+
+t.test('works before the plugin has loaded, in a context', async (t) => {
+  const { app } = await makeApp(t, { plugin: false })
+  let context = app
+  app.register(async (child) => {
+    context = child
+    child.register(websocket)
+    child.get('/ws', { websocket: true }, (connection) => { connection.send('hi') })
+  })
+  await app.after()
+  const client = await context.injectWS('/ws')
+  t.same((await once(client, 'message'))[0], 'hi')
+  await t.rejects(app.injectWS('/ws'), { code: 'FST_WS_UNREACHABLE_ROUTE', message: /^injectWS: .*not registered/ })
+})
+
+t.test('without the plugin it says so, and leaves its name to others', async (t) => {
+  const { app } = await makeApp(t, { plugin: false })
+  await t.rejects(app.injectWS('/ws'), { code: 'FST_WS_UNREACHABLE_ROUTE' })
+
+  const { app: theirs } = await makeApp(t, { plugin: false })
+  theirs.register(peer)
+  theirs.after(() => { theirs.get('/ws', { websocket: true }, (socket) => { socket.on('message', () => { socket.send('theirs') }) }) })
+  const client = await theirs.injectWS('/ws')
+  client.send('')
+  t.equal(String((await once(client, 'message'))[0]), 'theirs')
+  client.terminate()
+
+  const { app: own } = await makeApp(t, { plugin: false })
+  const injectWS = async (): Promise<never> => { throw new Error('mine') }
+  own.decorate('injectWS', injectWS as FastifyInstance['injectWS'])
+  t.equal(own.injectWS, injectWS)
 })
 
 t.test('no message is lost, however late the listener', async (t) => {

@@ -22,7 +22,7 @@ const PLUGIN_ROWS: typeof ROUTE_ROWS = [
   ...ROUTE_ROWS,
   { name: 'shutdownTimeout', good: [0, 60_000], bad: [-1, 2 ** 31], allowed: 'an integer from 0 to 2147483647 (milliseconds)' },
   { name: 'preClose', good: [fn, async () => {}], bad: ['x'], allowed: 'a function' },
-  { name: 'options', good: [{}], bad: [[], 1, null], allowed: 'an object' }
+  { name: 'options', good: [{}, Object.create(null)], bad: [[], 1, null, new Map()], allowed: 'an object' }
 ]
 
 for (const { name, good, bad, allowed } of PLUGIN_ROWS) {
@@ -50,6 +50,32 @@ for (const { name, good, bad, allowed } of ROUTE_ROWS) {
     for (const [n, value] of good.entries()) t.doesNotThrow(add(value, `/good/${n}`))
     for (const value of bad) {
       t.throws(add(value, '/bad'), { code: 'FST_WS_INVALID_OPTION', message: new RegExp(`^invalid option "${name}" of GET /bad: got .+, must be ${escape(allowed)}$`) } as unknown as Error)
+    }
+  })
+}
+
+/** What `websocket` may be on a route, with what a handler for HTTP then answers, if it is one. */
+const WEBSOCKET_ROWS: ReadonlyArray<{ values: readonly unknown[], statusCode: number | undefined }> = [
+  { values: [true, {}, Object.freeze({ maxPayload: 1 }), Object.create(null)], statusCode: 426 },
+  { values: [undefined, false], statusCode: 200 },
+  { values: [0, 1, null, '', 'true', NaN, [], [true], new Map(), Object.create({ maxPayload: 1 }), fn, 0n, Symbol('x')], statusCode: undefined }
+]
+
+for (const order of ['before', 'after'] as const) {
+  t.test(`a route's websocket: true, false or an object, for routes declared ${order} the plugin has loaded`, async (t) => {
+    for (const { values, statusCode } of WEBSOCKET_ROWS) {
+      for (const value of values) {
+        const app = Fastify()
+        t.teardown(() => app.close())
+        const registered = app.register(websocket)
+        if (order === 'after') await registered
+        const start = async (): Promise<number> => {
+          app.route({ method: 'GET', url: '/x', websocket: value as boolean, handler: async () => 'x' })
+          return (await app.inject('/x')).statusCode
+        }
+        if (statusCode !== undefined) t.equal(await start(), statusCode)
+        else await t.rejects(start, { code: 'FST_WS_INVALID_OPTION', message: /^invalid option "websocket" of GET \/x: got .+, must be true, false or an object of options$/ })
+      }
     }
   })
 }

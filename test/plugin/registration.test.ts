@@ -161,7 +161,7 @@ t.test('siblings share server and hub, each with options of its own', async (t) 
   await app.ready()
   const [a, b] = contexts
   t.equal(app.server.listenerCount('upgrade'), 1)
-  t.equal(app.hasDecorator('injectWS'), false)
+  t.equal(app.hasDecorator('websocket'), false)
   if (a === undefined || b === undefined) throw new Error('not loaded')
   t.equal(a.websocket, b.websocket)
   // Either can be asked for a route of the other: there is one server.
@@ -238,6 +238,18 @@ t.test('routes of @fastify/websocket are none of ours', async (t) => {
   })
   await app.register(async (child) => { await child.register(websocket) })
   await app.ready()
+})
+
+t.test('routes of @fastify/websocket may have values of websocket that are none here', async (t) => {
+  const app = make(t)
+  let hidden: unknown = 'not seen'
+  await app.register(peer)
+  app.addHook('onRoute', ({ schema }) => { hidden = Reflect.get(schema ?? {}, 'hide') })
+  app.get('/theirs', { websocket: null as unknown as boolean }, async () => 'rest')
+  await app.register(async (child) => { child.get('/null', { websocket: null as unknown as boolean }, async () => 'rest') })
+  t.equal((await app.inject('/theirs')).body, 'rest')
+  t.equal((await app.inject('/null')).body, 'rest')
+  t.equal(hidden, undefined)
 })
 
 t.test('an onRoute hook that copies routes', async (t) => {

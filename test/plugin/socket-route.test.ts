@@ -164,10 +164,10 @@ t.test('routes that cannot be', async (t) => {
   const { app } = await makeApp(t)
   const add = (options: object) => () => app.route({ url: '/x', method: 'GET', handler: () => {}, ...options } as never)
   const rows: ReadonlyArray<[options: object, want: object]> = [
-    [{ websocket: true, method: 'POST' }, { code: 'FST_WS_INVALID_ROUTE', message: 'websocket handler can only be declared in GET method' }],
-    [{ websocket: true, method: ['GET', 'PUT'] }, { code: 'FST_WS_INVALID_ROUTE', message: 'websocket handler can only be declared in GET method' }],
-    [{ wsHandler: 'x' }, { code: 'FST_WS_INVALID_ROUTE', message: 'invalid wsHandler function' }],
-    [{ websocket: 'yes' }, { code: 'FST_WS_INVALID_OPTION', message: /"websocket" of GET \/x: got yes, must be true/ }],
+    [{ websocket: true, method: 'POST' }, { code: 'FST_WS_INVALID_ROUTE', message: 'websocket handler can only be declared in GET method', route: 'POST /x' }],
+    [{ websocket: true, method: ['GET', 'PUT'] }, { code: 'FST_WS_INVALID_ROUTE', message: 'websocket handler can only be declared in GET method', route: 'GET, PUT /x' }],
+    [{ wsHandler: 'x' }, { code: 'FST_WS_INVALID_ROUTE', message: 'invalid wsHandler function', route: 'GET /x' }],
+    [{ websocket: 'yes' }, { code: 'FST_WS_INVALID_OPTION', message: /"websocket" of GET \/x: got "yes", must be true/ }],
     [{ websocket: { maxPayload: 0 } }, { code: 'FST_WS_INVALID_OPTION', message: /"maxPayload" of GET \/x: got 0/ }],
     [{ websocket: true, schema: { websocket: { recieve: {} } } }, { code: 'FST_WS_INVALID_OPTION', message: /schema\.websocket\.recieve/ }]
   ]

@@ -5,7 +5,7 @@ import t from 'tap'
 import { UpgradeResponse } from '../../lib/plugin/upgrade-response.ts'
 
 /** What is on the wire for a call of writeHead, in lines without the date. */
-function lines (writeHead: (response: UpgradeResponse) => void): string[] {
+function lines (writeHead: (response: UpgradeResponse) => unknown): string[] {
   const request = new IncomingMessage(new Socket())
   Object.assign(request, { method: 'GET', httpVersionMajor: 1, httpVersionMinor: 1 })
   let wire = ''
@@ -19,10 +19,26 @@ function lines (writeHead: (response: UpgradeResponse) => void): string[] {
 
 const AGREEMENT = { upgrade: 'websocket', connection: 'Upgrade', 'sec-websocket-accept': 'a', 'sec-websocket-protocol': 'p', 'sec-websocket-extensions': 'e' }
 
-const rows: ReadonlyArray<[name: string, writeHead: (response: UpgradeResponse) => void, want: string[]]> = [
+const rows: ReadonlyArray<[name: string, writeHead: (response: UpgradeResponse) => unknown, want: string[]]> = [
   ['a 101 is left as it is', (response) => response.writeHead(101, AGREEMENT), [
     'HTTP/1.1 101 Switching Protocols', 'upgrade: websocket', 'connection: Upgrade', 'sec-websocket-accept: a', 'sec-websocket-protocol: p', 'sec-websocket-extensions: e'
   ]],
+  ['a 101 says what was agreed on, whatever hooks have made of it', (response) => {
+    response.agree({ upgrade: 'websocket', connection: 'Upgrade', 'sec-websocket-accept': 'a' })
+    response.setHeader('Sec-WebSocket-Extensions', 'x')
+    response.setHeader('X-Raw', '1')
+    return response.writeHead(101, {
+      Connection: 'keep-alive', upgrade: 'h2c', 'sec-websocket-accept': 'z', 'Sec-WebSocket-Protocol': 'p', 'content-length': '5', 'transfer-encoding': 'chunked', 'x-a': '1'
+    })
+  }, ['HTTP/1.1 101 Switching Protocols', 'X-Raw: 1', 'x-a: 1', 'upgrade: websocket', 'connection: Upgrade', 'sec-websocket-accept: a']],
+  ['a 101 without headers of its own', (response) => {
+    response.agree({ upgrade: 'websocket', connection: 'Upgrade', 'sec-websocket-accept': 'a' })
+    return response.writeHead(101)
+  }, ['HTTP/1.1 101 Switching Protocols', 'upgrade: websocket', 'connection: Upgrade', 'sec-websocket-accept: a']],
+  ['a refusal after an agreement', (response) => {
+    response.agree(AGREEMENT)
+    return response.writeHead(500, { ...AGREEMENT, 'content-length': '0' })
+  }, ['HTTP/1.1 500 Internal Server Error', 'connection: close', 'content-length: 0']],
   ['a refusal closes', (response) => response.writeHead(401, { 'X-A': '1', 'content-length': '0' }), ['HTTP/1.1 401 Unauthorized', 'x-a: 1', 'content-length: 0', 'connection: close']],
   ['whatever the application says', (response) => response.writeHead(401, { Connection: 'keep-alive', 'content-length': '0' }), ['HTTP/1.1 401 Unauthorized', 'connection: close', 'content-length: 0']],
   ['with a reason', (response) => response.writeHead(401, 'Nope', { 'content-length': '0' }), ['HTTP/1.1 401 Nope', 'content-length: 0', 'connection: close']],

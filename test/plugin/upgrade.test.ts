@@ -287,3 +287,24 @@ t.test('a refused client that neither reads to the end nor leaves is dropped', a
   await once(socket, 'close')
   t.ok(performance.now() - start < 2_000)
 })
+
+t.test('an onSend hook adds to a 101 and takes nothing of it away', async (t) => {
+  const { app, listen, open } = await makeApp(t)
+  app.get('/ws', {
+    websocket: true,
+    onSend: async (_request, reply, payload) => {
+      reply.headers({ connection: 'keep-alive', upgrade: 'h2c', 'sec-websocket-protocol': 'x', 'set-cookie': ['a=1', 'b=2'] })
+      reply.removeHeader('sec-websocket-accept')
+      return payload
+    }
+  }, (connection) => { connection.send('hi') })
+  await listen()
+  const client = await open()
+  client.write(handshake('/ws'))
+  const [answer] = await client.untilAnswers(1)
+  t.equal(answer?.statusCode, 101)
+  t.same({ ...answer?.headers, date: '' }, {
+    date: '', upgrade: 'websocket', connection: 'Upgrade', 'sec-websocket-accept': 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=', 'set-cookie': 'a=1, b=2'
+  })
+  await client.until(() => client.text.endsWith('hi'))
+})
