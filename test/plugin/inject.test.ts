@@ -50,10 +50,14 @@ t.test('works before the plugin has loaded, in a context', async (t) => {
     child.register(websocket)
     child.get('/ws', { websocket: true }, (connection) => { connection.send('hi') })
   })
+  let without = app
+  app.register(async (child) => { without = child })
   await app.after()
   const client = await context.injectWS('/ws')
   t.same((await once(client, 'message'))[0], 'hi')
-  await t.rejects(app.injectWS('/ws'), { code: 'FST_WS_UNREACHABLE_ROUTE', message: /^injectWS: .*not registered/ })
+  for (const instance of [app, without]) {
+    await t.rejects(instance.injectWS('/ws'), { code: 'FST_WS_UNREACHABLE_ROUTE', message: /^injectWS: .*not registered/ })
+  }
 })
 
 t.test('without the plugin it says so, and leaves its name to others', async (t) => {
