@@ -40,7 +40,7 @@ export class MemorySocket extends Duplex {
   }
 
   override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
-    // As with a FIN: the other end reads what is on its way, and then the end.
+    // As with a FIN: the other end reads what is on its way, and then the end. Nobody here waits for it to arrive.
     if (!this.writableFinished) this.#deliver(null, () => {})
     callback(error)
   }

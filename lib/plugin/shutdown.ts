@@ -39,6 +39,7 @@ export function addShutdown (registration: Registration): void {
 /** Waits for as long as a preClose hook may take. */
 function patienceOf (instance: FastifyInstance): Promise<void> {
   const { pluginTimeout = 10_000 } = instance.initialConfig
+  // 0 is no limit: never.
   if (pluginTimeout === 0) return new Promise(() => {})
   return new Promise((resolve) => { setTimeout(resolve, pluginTimeout * SHARE_OF_PLUGIN_TIMEOUT).unref() })
 }

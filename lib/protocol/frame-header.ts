@@ -164,8 +164,8 @@ export function frameHeaderLength (payloadLength: number, masked: boolean): numb
 }
 
 /**
- * Writes a header at `offset`, its length in the shortest form (§5.2). A masked one leaves room for its key, which
- * `writeMaskingKey` fills.
+ * Writes a header at `offset`, its length in the shortest form (§5.2). The key of a masked one
+ * is the caller's to write behind it.
  *
  * @param first - FIN, RSV and opcode, as they stand on the wire
  * @returns the offset behind the header, and before the key
