@@ -31,9 +31,10 @@ export function createJsonReader (options: JsonOptions = {}): (text: string) => 
     try {
       return isHarmless(text) ? JSON.parse(text) : parse(text, parseOptions)
     } catch (error) {
+      // V8 quotes the text, and a log writes an error's cause: what the peer has sent must not get there.
       throw isJson(text)
-        ? invalidText('poisoning', 'has a forbidden prototype property', error)
-        : invalidText('json', 'is not valid JSON', error)
+        ? invalidText('poisoning', 'has a forbidden prototype property', { cause: error })
+        : invalidText('json', 'is not valid JSON')
     }
   }
 }
@@ -57,6 +58,6 @@ function isJson (text: string): boolean {
   }
 }
 
-function invalidText (keyword: string, message: string, cause: unknown): InvalidMessageError {
-  return new InvalidMessageError(CloseCode.InvalidPayload, [wholeFault(keyword, message)], { cause })
+function invalidText (keyword: string, message: string, options?: ErrorOptions): InvalidMessageError {
+  return new InvalidMessageError(CloseCode.InvalidPayload, [wholeFault(keyword, message)], options)
 }

@@ -51,7 +51,12 @@ for (const { name, text, keyword } of bad) {
   t.test(`refuses ${name}`, async t => {
     const want = keyword === 'json' ? 'message is not valid JSON' : 'message has a forbidden prototype property'
     t.throws(() => readJson(text), {
-      message: want, code: 'FST_ERR_VALIDATION', closeCode: 1007, validation: [{ instancePath: '', keyword }], cause: { name: 'SyntaxError' }
+      message: want,
+      code: 'FST_ERR_VALIDATION',
+      closeCode: 1007,
+      validation: [{ instancePath: '', keyword }],
+      // V8's own error quotes the text, and logs write causes.
+      cause: keyword === 'json' ? undefined : { name: 'SyntaxError' }
     })
     t.throws(() => readJson(text), InvalidMessageError)
   })
