@@ -23,8 +23,8 @@ export interface ProtocolSink {
   onPong (data: Buffer): void
   /** The peer's Close frame has come; the answer to it, if one is due, has gone to `onReply` already. */
   onClose (code: CloseCode, reason: string): void
-  /** The peer broke a rule. The Close frame that says so has gone to `onReply` already; nothing more is read. */
-  onError (error: ProtocolError): void
+  /** The peer broke a rule, or `failBy` was called. The Close frame that says so has gone to `onReply` already; nothing more is read. */
+  onError (error: FailureCause): void
   /** A control frame to put on the wire now, behind what was sent before. `payload` may be kept. */
   onReply (opcode: typeof Opcode.Pong | typeof Opcode.Close, payload: Buffer): void
   /**
@@ -32,6 +32,12 @@ export interface ProtocolSink {
    * until `end` is called, so that messages that came before can be answered first (§5.5.1). Absent: never.
    */
   putsOffEnd? (): boolean
+}
+
+/** Why a connection fails (§7.1.7): an error that says what the peer is told. */
+export interface FailureCause extends Error {
+  readonly code: string
+  readonly closeCode: CloseCode
 }
 
 export interface ProtocolOptions {
@@ -62,7 +68,7 @@ export class Protocol implements FrameReceiver {
   #status: CloseStatus | undefined
   #wasClean = false
   /** An end that the sink has put off: the peer's Close frame, or the rule that it broke. */
-  #putOff: CloseStatus | ProtocolError | undefined
+  #putOff: CloseStatus | FailureCause | undefined
 
   /** Starts behind the opening handshake: the state is `open`. */
   constructor (sink: ProtocolSink, options: ProtocolOptions) {
@@ -101,14 +107,14 @@ export class Protocol implements FrameReceiver {
     try {
       this.#parser.push(chunk)
     } catch (error) {
-      this.#failBy(error)
+      this.#onParserError(error)
     }
   }
 
   /** Takes note that no more bytes will come, for whatever cause. */
   receiveEof (): void {
     // An answer to a Close frame would reach nobody any more; a broken rule is still told here.
-    if (this.#putOff instanceof ProtocolError) this.end()
+    if (this.#putOff instanceof Error) this.end()
     this.#putOff = undefined
     this.#initiator ??= 'remote'
     this.#move('eof')
@@ -126,7 +132,7 @@ export class Protocol implements FrameReceiver {
     try {
       this.#parser.resume()
     } catch (error) {
-      this.#failBy(error)
+      this.#onParserError(error)
     }
   }
 
@@ -159,6 +165,14 @@ export class Protocol implements FrameReceiver {
     this.#move('fail')
     this.#letGo()
     if (mayClose) this.#sink.onReply(Opcode.Close, payload)
+  }
+
+  /**
+   * Fails the connection for a fault of the peer that is none of this layer: as for a broken rule, behind what it has sent
+   * before (`putsOffEnd`), and `sink.onError` is called. Does nothing when the connection has ended or is about to.
+   */
+  failBy (cause: FailureCause): void {
+    if (this.#isReading() && this.#putOff === undefined) this.#endOrPutOff(cause)
   }
 
   /** True while an end that the sink has put off waits for `end`. */
@@ -237,19 +251,19 @@ export class Protocol implements FrameReceiver {
     this.#endOrPutOff(status)
   }
 
-  #failBy (error: unknown): void {
+  #onParserError (error: unknown): void {
     if (!(error instanceof ProtocolError)) throw error
     this.#endOrPutOff(error)
   }
 
-  #endOrPutOff (cause: CloseStatus | ProtocolError): void {
+  #endOrPutOff (cause: CloseStatus | FailureCause): void {
     this.#letGo()
     if (this.#sink.putsOffEnd?.() === true) this.#putOff = cause
     else this.#endBy(cause)
   }
 
-  #endBy (cause: CloseStatus | ProtocolError): void {
-    if (cause instanceof ProtocolError) {
+  #endBy (cause: CloseStatus | FailureCause): void {
+    if (cause instanceof Error) {
       this.fail(cause.closeCode, cutReason(cause.message))
       this.#sink.onError(cause)
       return

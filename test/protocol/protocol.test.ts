@@ -193,13 +193,14 @@ t.test('T09 §7.4 every code from 0 to 5000, and 65535, in a frame', async t => 
   t.strictSame(wrong, [])
 })
 
-/** What happens to a core, in words: from here `close <code>`, `fail <code>`, `abort`, `eof`; from the peer `peer <code>` (`peer` for none), `data`, `ping`, `garbage`. */
+/** What happens to a core, in words: from here `close <code>`, `fail <code>`, `blame <code>`, `abort`, `eof`; from the peer `peer <code>` (`peer` for none), `data`, `ping`, `garbage`. */
 function act (protocol: Protocol, step: string): void {
   const [word, code] = step.split(' ')
   const number = code === undefined ? undefined : Number(code)
   switch (word) {
     case 'close': return protocol.close(number, number === undefined ? undefined : 'mine')
     case 'fail': return protocol.fail(number ?? 1011, 'failed')
+    case 'blame': return protocol.failBy(Object.assign(new Error('blamed'), { code: 'BLAMED', closeCode: number ?? 1008 }))
     case 'abort': return protocol.abort()
     case 'eof': return protocol.receiveEof()
     case 'peer': return protocol.receiveData(frameTo(protocol.role, close(number, number === undefined ? undefined : 'theirs')))
@@ -244,6 +245,11 @@ const endings: ReadonlyArray<{ name: string, steps: readonly string[], want: Eve
   { name: '§7.1.7 failed after our Close', steps: ['close 1000', 'fail 1008', 'peer 1000', 'eof'], want: ['>close:1000:mine'], closure: '1008 failed, not clean, local' },
   { name: '§7.1.7 failed after both Closes: too late', steps: ['peer 1000', 'fail 1008', 'eof'], want: ['>close:1000:theirs', 'close:1000:theirs'], closure: '1000 theirs, clean, remote' },
   { name: '§7.1.7 failed after the end: too late', steps: ['eof', 'fail 1008', 'close 1000', 'data', 'peer 1000'], want: [], closure: '1006 , not clean, remote' },
+  { name: '§7.1.7 failed for a fault of the peer', steps: ['start', 'blame 1008', 'data', 'peer 1000', 'eof'], want: ['>close:1008:blamed', 'error:BLAMED'], closure: '1008 blamed, not clean, local' },
+  { name: '§7.1.7 failed for two faults of the peer: the first counts', steps: ['blame 1008', 'blame 1013'], want: ['>close:1008:blamed', 'error:BLAMED'], state: 'closeDone', closure: '1008 blamed, not clean, local' },
+  { name: '§7.1.7 failed for a fault of the peer after our Close: no second one goes', steps: ['close 1000', 'blame 1008', 'peer 1000', 'eof'], want: ['>close:1000:mine', 'error:BLAMED'], closure: '1008 blamed, not clean, local' },
+  { name: '§7.1.7 failed for a fault of the peer after its Close: too late', steps: ['peer 1000', 'blame 1008', 'eof'], want: ['>close:1000:theirs', 'close:1000:theirs'], closure: '1000 theirs, clean, remote' },
+  { name: '§7.1.7 failed for a fault of the peer after the end: too late', steps: ['eof', 'blame 1008'], want: [], closure: '1006 , not clean, remote' },
   { name: 'dropped from here', steps: ['abort'], want: [], closure: '1006 , not clean, local' },
   { name: 'dropped from here, to the end', steps: ['abort', 'eof', 'data', 'close 1000'], want: [], closure: '1006 , not clean, local' },
   { name: 'dropped from here while the peer\'s answer is due', steps: ['close 1000', 'abort', 'eof'], want: ['>close:1000:mine'], closure: '1006 , not clean, local' },
@@ -333,6 +339,8 @@ const reentrant: ReadonlyArray<{ name: string, frames: readonly FrameToSend[], o
   { name: 'close in the answer to a Close', frames: [close(1000)], on: '>close:1000:', steps: ['close 1001'], want: ['>close:1000:', 'close:1000:'], closure: '1000 , clean, remote' },
   { name: 'close in a close', frames: [close(1000), text('b')], on: 'close:1000:', steps: ['close 1001', 'fail 1011'], want: ['>close:1000:', 'close:1000:'], closure: '1000 , clean, remote' },
   { name: 'fail in a message', frames: [text('a'), text('b'), close(1000)], on: 'text:a', steps: ['fail 1008'], want: ['text:a', '>close:1008:failed'], closure: '1008 failed, not clean, local' },
+  { name: 'a fault of the peer in a message', frames: [text('a'), text('b'), ping(''), close(1000)], on: 'text:a', steps: ['blame 1008', 'blame 1013'], want: ['text:a', '>close:1008:blamed', 'error:BLAMED'], closure: '1008 blamed, not clean, local' },
+  { name: 'a fault of the peer in a ping', frames: [ping(''), text('b')], on: 'ping:', steps: ['blame 1008'], want: ['>pong:', 'ping:', '>close:1008:blamed', 'error:BLAMED'], closure: '1008 blamed, not clean, local' },
   { name: 'fail in the last fragment', frames: [text('a', false), more('b'), text('c')], on: 'text:ab', steps: ['fail 1008'], want: ['text:ab', '>close:1008:failed'], closure: '1008 failed, not clean, local' },
   { name: 'eof in a message', frames: [text('a'), text('b')], on: 'text:a', steps: ['eof'], want: ['text:a'], closure: '1006 , not clean, remote' },
   { name: 'dropped in a message', frames: [text('a'), text('b'), close(1000)], on: 'text:a', steps: ['abort'], want: ['text:a'], closure: '1006 , not clean, local' },
