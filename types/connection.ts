@@ -23,6 +23,15 @@ export interface WebSocketCloseDetails {
   readonly initiator: 'local' | 'remote'
 }
 
+/** What was not sent to a peer that reads too slowly. Sizes in bytes, of payloads. */
+export interface WebSocketSlowDetails {
+  /** Messages, since the connection opened. */
+  readonly dropped: number
+  readonly droppedBytes: number
+  /** What waits now. */
+  readonly bufferedAmount: number
+}
+
 /** Events of a connection with what their listeners get, beside `message` and `message:<type>`. */
 export interface ConnectionEvents {
   /** The end, exactly once. 1005: the peer's Close frame had no code; 1006: there was none. */
@@ -35,6 +44,8 @@ export interface ConnectionEvents {
   pong: [data: Buffer]
   /** `send` may go on: it returned false before, and the bytes that waited have left. */
   drain: []
+  /** A message was not sent, as more than `maxBufferedAmount` bytes would have waited: once for each, whatever `slowConsumer` is. */
+  slow: [details: WebSocketSlowDetails]
 }
 
 /** An incoming message was refused: it is not JSON, is binary where text is due, or does not fit the route's schema. */
@@ -80,7 +91,7 @@ export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayl
   readonly extensions: string
   /** Bytes that were sent and still wait in this process. */
   readonly bufferedAmount: number
-  /** Milliseconds from the last answered ping to its pong; `undefined` before the first. */
+  /** Milliseconds from the last answered ping, the heartbeat's or one of the application's, to its pong; `undefined` before the first. */
   readonly latency: number | undefined
   /** Aborted when the connection has closed. */
   readonly signal: AbortSignal
@@ -128,12 +139,12 @@ export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayl
   /**
    * Queues one message and returns at once. Messages leave in call order.
    *
-   * @returns false once more than `highWaterMark` bytes wait, and a `drain` event follows; false too when the connection is
-   * closing or closed, and nothing is sent then
+   * @returns false once more than `highWaterMark` bytes wait, and a `drain` event follows; false too when nothing is sent: beyond
+   * `maxBufferedAmount`, with a `slow` event, and when the connection is closing or closed
    * @throws `FST_WS_INVALID_SEND` for a message that does not fit the `send` schema, `FST_WS_UNSUPPORTED_DATA` for what is neither text nor bytes
    */
   send (message: Send): boolean
-  /** Sends one message; resolves when the socket has taken the bytes. Rejects where `send` throws, and with `FST_WS_NOT_OPEN` when the connection closes or ends first. */
+  /** Sends one message; resolves when the socket has taken the bytes. Rejects where `send` throws, with `FST_WS_NOT_OPEN` when the connection closes or ends first, with `FST_WS_NOT_SENT` beyond `maxBufferedAmount`. */
   sendAndWait (message: Send): Promise<void>
 
   /** Sends a ping, with at most 125 bytes of data (RFC 6455 §5.5). */

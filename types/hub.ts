@@ -1,5 +1,6 @@
 // All open connections of an instance. Owns the types of `fastify.websocket`, `fastify.websocketServer` and `fastify.injectWS`.
 import type { AnyWebSocketConnection, WebSocketConnection } from './connection.ts'
+import type { WebSocketMetrics } from './metrics.ts'
 
 /** A live view of connections: iterable, with a count; a set that cannot be written. */
 export interface WebSocketConnections extends Iterable<AnyWebSocketConnection> {
@@ -13,7 +14,9 @@ export interface WebSocketConnections extends Iterable<AnyWebSocketConnection> {
 export interface WebSocketHub {
   /** The connections that are open now. */
   readonly connections: WebSocketConnections
-  /** Takes no new connection, closes the open ones with 1001 and destroys what is left after `shutdownTimeout`. Resolves when none is left. */
+  /** What happened so far on all of them, and what is now. */
+  metrics (): WebSocketMetrics
+  /** Takes no new connection, closes the open ones with 1001 and destroys in time what is left. Resolves within `shutdownTimeout`. */
   close (): Promise<void>
 }
 

@@ -1,8 +1,21 @@
 // The public types. A type-only import of this file is enough to augment Fastify.
 export type { RawBytes, RawPayload } from './carried.ts'
-export type { AnyWebSocketConnection, ConnectionEvents, WebSocketCloseDetails, WebSocketConnection, WebSocketConnectionData, WebSocketMessageError } from './connection.ts'
+export type { AnyWebSocketConnection, ConnectionEvents, WebSocketCloseDetails, WebSocketConnection, WebSocketConnectionData, WebSocketMessageError, WebSocketSlowDetails } from './connection.ts'
+export type { WebSocketDiagnostics, WebSocketLimitName } from './diagnostics.ts'
 export type {} from './fastify.ts'
 export type { WebSocketHandler } from './handler.ts'
 export type { InjectWebSocketHooks, InjectWebSocketOptions, WebSocketConnections, WebSocketHub, WebSocketServerView } from './hub.ts'
-export type { WebSocketClientInfo, WebSocketCompatibleOptions, WebSocketErrorHandler, WebSocketPluginOptions, WebSocketProtocolChooser, WebSocketRouteOptions } from './options.ts'
+export type { WebSocketLatencyMetrics, WebSocketMetrics } from './metrics.ts'
+export type {
+  WebSocketAllowedOrigins,
+  WebSocketClientInfo,
+  WebSocketCompatibleOptions,
+  WebSocketErrorHandler,
+  WebSocketHeartbeat,
+  WebSocketPluginOptions,
+  WebSocketProtocolChooser,
+  WebSocketRateLimit,
+  WebSocketRouteOptions,
+  WebSocketSlowConsumer
+} from './options.ts'
 export type { CarriedTypeProvider, MessageHandlers, MessageOf, MessageType, RawMessage, ReceivedOf, SentOf, WebSocketSchema } from './schema.ts'

@@ -30,6 +30,32 @@ export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
   concurrency?: number
   /** How many messages may wait behind the handlers before reading stops. Default: 16. */
   maxQueuedMessages?: number
+  /**
+   * Pings the peer every `interval`, and terminates the connection when no byte has come from it within `timeout` after a ping
+   * was written (`close` with 1006). Fields that are missing are the default's. Default: 25,000 and 20,000; false for none.
+   */
+  heartbeat?: WebSocketHeartbeat | false
+  /** From the request to the 101, hooks included; then the handshake is refused with 503. Default: 10,000. */
+  handshakeTimeout?: number
+  /** How long a connection may last before it is closed with 1001; up to a tenth less, so that not all end at once. Default: no limit. */
+  maxLifetime?: number
+  /** Bytes that may wait for a peer that does not read; what is sent beyond them is for `slowConsumer`. Default: 1,048,576. */
+  maxBufferedAmount?: number
+  /**
+   * What becomes of a message beyond `maxBufferedAmount`. `close`: the connection fails with 1013. `drop`: the message is dropped.
+   * A function is called with it in place of its sending. The event `slow` tells of each. Default: `close`.
+   */
+  slowConsumer?: 'close' | 'drop' | WebSocketSlowConsumer
+  /** How much one peer may send. Default: no limit; false for none where the plugin has one. */
+  rateLimit?: WebSocketRateLimit | false
+  /** Which sites' scripts may connect; others get 403. A handshake without `Origin`, from no browser, may always. Default: `same-origin`. */
+  allowedOrigins?: WebSocketAllowedOrigins
+  /** Connections that may be open at once, those in the handshake included: of a route, or with the plugin's option of all its routes. Beyond it 503. Default: no limit. */
+  maxConnections?: number
+  /** The same for one address (`request.ip`; of IPv6 the first 64 bits). Default: no limit. */
+  maxConnectionsPerIp?: number
+  /** Handshakes that may wait for their answer at once: at a route, or at all routes of the plugin. Beyond it 503. Default: 1,000, and no limit of a route's own. */
+  maxPendingHandshakes?: number
   /** On a route with message schemas: binary messages pass untouched, as Buffers, beside the JSON ones. Default: false. */
   binary?: Binary
   /** Subprotocols that the route speaks, the preferred one first, or a function that chooses. Without it none is agreed on. */
@@ -49,10 +75,40 @@ export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
 // or a compiler for the schemas of one library.
 export type WebSocketErrorHandler = NonNullable<WebSocketRouteOptions['errorHandler']>
 
+/** When to ping and how long to wait, in ms. */
+export interface WebSocketHeartbeat {
+  readonly interval?: number
+  readonly timeout?: number
+}
+
+/** A token bucket: as much as `perSeconds` allow may come at once, and as fast as it is spent it fills up again. One of `messages` and `bytes` is needed. */
+export interface WebSocketRateLimit {
+  /** Messages, pings and pongs. */
+  readonly messages?: number
+  /** Bytes of frames, headers included. */
+  readonly bytes?: number
+  /** Default: 1. */
+  readonly perSeconds?: number
+  /** `close`: the connection fails with 1008. `pause`: the socket is not read until there are tokens again, and TCP pushes back. Default: `close`. */
+  readonly onLimit?: 'close' | 'pause'
+}
+
+/** Gets each message that is not sent because the peer reads too slowly. What it sends to the same connection meanwhile is dropped. */
+export type WebSocketSlowConsumer = (connection: AnyWebSocketConnection, message: unknown) => unknown
+
+/**
+ * `same-origin` compares with the scheme, host and port of the request (Fastify's `trustProxy` is heeded). A list has origins as browsers send
+ * them (`https://example.org`), `same-origin`, `null` for pages without an origin, and regular expressions. `*` or true: any.
+ */
+export type WebSocketAllowedOrigins = true | string | RegExp | ReadonlyArray<string | RegExp> |
+  ((origin: string, request: FastifyRequest) => boolean | Promise<boolean>)
+
 /** Options of the plugin: those of a route, for all routes, and the instance's own. */
 export interface WebSocketPluginOptions extends WebSocketRouteOptions {
   /** How long `fastify.close()` waits for connections to close before it destroys them. Default: 10,000. */
   shutdownTimeout?: number
+  /** Time over which `fastify.close()` spreads the 1001s, so that clients do not come back all at once; at most `shutdownTimeout`. Default: 0. */
+  shutdownStagger?: number
   /** In place of the plugin's own `preClose` hook, which sends 1001 to every connection and waits: closing them is then this function's work. */
   preClose? (this: FastifyInstance, done: HookHandlerDoneFunction): void | Promise<unknown>
   /** As @fastify/websocket takes them. The same name outside of `options` goes before it. */
