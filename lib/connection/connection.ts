@@ -4,16 +4,20 @@ import { randomUUID } from 'node:crypto'
 import type { Duplex, DuplexOptions } from 'node:stream'
 import type { MessageData } from '../protocol/message-assembler.ts'
 import { UsageError } from '../protocol/errors.ts'
-import { MAX_CONTROL_LENGTH } from '../protocol/frame-header.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import { ReadyState, readyStateOf } from '../protocol/state.ts'
 import type { MessageCodec } from './codec.ts'
-import { describeData, toBytes, unsupportedData } from './data.ts'
+import { copyControlData, toBytes, unsupportedData } from './data.ts'
+import { channels } from './diagnostics.ts'
 import { isMessageEvent, isThenable, Listeners, toError } from './listeners.ts'
 import { MessageIterator } from './message-iterator.ts'
 import { createMessageStream } from './message-stream.ts'
+import { LIMIT_ERRORS, LimitError } from './limit-error.ts'
+import { SlowConsumer } from './slow-consumer.ts'
+import type { SlowConsumerOwner, SlowConsumerPolicy, SlowDetails } from './slow-consumer.ts'
 import { Transport } from './transport.ts'
 import type { TransportEvents, TransportSettings } from './transport.ts'
+import { listenByType } from './type-handlers.ts'
 
 /** What a connection needs of a logger. */
 export interface ConnectionLogger {
@@ -25,9 +29,11 @@ export interface ConnectionLogger {
 export interface ConnectionSettings extends TransportSettings {
   /** None on a raw route: messages are strings and Buffers. */
   readonly codec?: MessageCodec
+  /** What becomes of messages beyond `maxBufferedAmount`. Default: `close`. */
+  readonly slowConsumer?: SlowConsumerPolicy<Connection>
   /**
-   * Takes every fault of a connection, once each. Protocol and socket faults have ended it already; after an invalid
-   * message or a handler's throw it is open, and this decides.
+   * Takes every fault of a connection, once each. Protocol and socket faults and limits have ended it already; after an
+   * invalid message or a handler's throw it is open, and this decides.
    */
   onError (error: Error, connection: Connection): void
   /** Makes the logger at its first use. */
@@ -74,6 +80,7 @@ export class Connection extends Listeners {
   #hasBegun = false
   #ping: { readonly data: Buffer, readonly sentAt: number } | undefined
   #latency: number | undefined
+  #slowConsumer: SlowConsumer<Connection> | undefined
   /** A handler knows of the connection from its start; without one, whoever has it may listen late. */
   #hasHandler = false
   #hasSettled = false
@@ -91,7 +98,8 @@ export class Connection extends Listeners {
     isWanted: (connection, data) => connection.#isWanted(data),
     onPing: (connection, data) => { connection.dispatch('ping', [data]) },
     onPong: (connection, data) => connection.#onPong(data),
-    onDrain: (connection) => { connection.dispatch('drain', []) },
+    onDrain: (connection) => connection.#onDrain(),
+    onLatency: (connection, latency) => { connection.#latency = latency },
     onError: (connection, error) => connection.onFault(error),
     onClosed: (connection) => connection.#onClosed(),
     onEmpty: (connection) => connection.#finish()
@@ -165,6 +173,7 @@ export class Connection extends Listeners {
    */
   start (head: Buffer, handler?: () => unknown): void {
     this.#head = head
+    this.#transport.startWatch()
     if (handler === undefined) {
       this.#scheduleBegin(this.eventNames().some(isMessageEvent))
       return
@@ -191,17 +200,7 @@ export class Connection extends Listeners {
    * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a handler that is not a function
    */
   handle (handlers: Readonly<Record<string, (message: never) => unknown>>): this {
-    if (typeof handlers !== 'object' || handlers === null) throw new UsageError('FST_WS_INVALID_ARGUMENT', `handlers must be an object of functions, got ${describeData(handlers)}`)
-    for (const [type, handler] of Object.entries(handlers)) {
-      if (typeof handler !== 'function') throw new UsageError('FST_WS_INVALID_ARGUMENT', `the handler of '${type}' must be a function, got ${typeof handler}`)
-    }
-    return this.on('message', (message: { readonly type?: unknown }, isBinary: boolean) => {
-      if (isBinary) return undefined
-      const type = String(message?.type).slice(0, 100)
-      const handler = Object.hasOwn(handlers, type) ? handlers[type] : undefined
-      if (handler === undefined) throw new UsageError('FST_WS_NO_HANDLER', `got a message of type '${type}', handlers are there for ${Object.keys(handlers).join(', ')}`)
-      return handler(message as never) // the key says which type the message has
-    })
+    return this.on('message', listenByType(handlers))
   }
 
   /**
@@ -210,46 +209,46 @@ export class Connection extends Listeners {
    *
    * Bytes from 64 KiB on are not copied: leave them unchanged until they have left (`sendAndWait`, `drain`).
    *
-   * @returns false once more than `highWaterMark` bytes wait; `drain` follows. False too, and nothing is sent, once this
-   *   side has sent its Close frame, or the socket has ended
+   * @returns false once more than `highWaterMark` bytes wait; `drain` follows. False too, and nothing is sent, beyond
+   *   `maxBufferedAmount`, where `slow` tells of it, and once this side has sent its Close frame, or the socket has ended
    * @throws {UsageError} `FST_WS_UNSUPPORTED_DATA`; and what the route's codec throws for a message that does not fit
    */
   send (message: unknown): boolean {
     const data = this.#encode(message)
-    if (!this.#transport.maySend) return false
-    this.#queue(data)
+    if (!this.#transport.maySend || !this.#queue(data, message)) return false
     return !this.#transport.outbox.isOverHighWaterMark()
   }
 
   /**
    * Sends one message; resolves when the socket has taken its bytes.
    *
-   * Rejects with `FST_WS_NOT_OPEN` where `send` would send nothing, with the socket's error when it fails before, and
-   * with what `send` throws.
+   * Rejects with `FST_WS_NOT_OPEN` where `send` would send nothing as the connection ends, with `FST_WS_NOT_SENT` where there
+   * is no room, with the socket's error when it fails before, and with what `send` throws.
    */
   async sendAndWait (message: unknown): Promise<void> {
     const data = this.#encode(message)
     if (!this.#transport.maySend) throw new UsageError('FST_WS_NOT_OPEN')
-    this.#queue(data)
+    if (!this.#queue(data, message)) throw new UsageError('FST_WS_NOT_SENT')
     await this.#transport.outbox.whenTaken()
   }
 
   /**
-   * Sends a ping (RFC 6455 §5.5.2). Its pong is read even while messages fill the queue.
+   * Sends a ping (RFC 6455 §5.5.2). Its pong is read even while messages fill the queue. Beyond `maxBufferedAmount` it is
+   * treated as a message.
    *
    * @throws {UsageError} `FST_WS_CONTROL_DATA_TOO_LONG` over 125 bytes, `FST_WS_UNSUPPORTED_DATA`
    */
   ping (data?: unknown): void {
-    const bytes = controlData(data)
-    if (this.#transport.state !== 'open') return
+    const bytes = copyControlData(data)
+    if (this.#transport.state !== 'open' || !this.#hasRoomFor(bytes)) return
     this.#ping = { data: bytes, sentAt: performance.now() }
     this.#transport.ping(bytes)
   }
 
   /** Sends a pong that nobody asked for (§5.5.3). @throws {UsageError} as `ping` */
   pong (data?: unknown): void {
-    const bytes = controlData(data)
-    if (this.#transport.state !== 'open') return
+    const bytes = copyControlData(data)
+    if (this.#transport.state !== 'open' || !this.#hasRoomFor(bytes)) return
     this.#transport.outbox.sendBytes(Opcode.Pong, bytes)
   }
 
@@ -282,11 +281,11 @@ export class Connection extends Listeners {
 
   /** Stops delivering messages and reading from the socket until `resume`; TCP holds the peer back. */
   pause (): void {
-    this.#transport.pause()
+    this.#transport.inbox.pause()
   }
 
   resume (): void {
-    this.#transport.resume()
+    this.#transport.inbox.resume()
   }
 
   /**
@@ -328,12 +327,18 @@ export class Connection extends Listeners {
   protected override onUnheard (): void {
     if (this.#hasSettled) return
     this.#beginScheduled = false
-    this.#transport.withhold()
+    this.#transport.inbox.withhold()
   }
 
   /** Everything that goes wrong comes here: listeners of `error` hear of it, `onError` decides. */
   protected override onFault (reason: unknown): void {
     const error = toError(reason)
+    const { meter } = this.#settings
+    if (meter !== undefined) meter.errors++
+    if (channels.error.hasSubscribers && this.#isServer) channels.error.publish({ connection: this, error })
+    if (error instanceof LimitError && channels.limit.hasSubscribers && this.#isServer) {
+      channels.limit.publish({ limit: LIMIT_ERRORS[error.code].option, error, connection: this })
+    }
     this.dispatch('error', [error], (second) => this.#settle(toError(second)))
     this.#settle(error)
   }
@@ -361,15 +366,44 @@ export class Connection extends Listeners {
     return bytes
   }
 
-  #queue (data: string | Buffer): void {
+  /** @returns false when there is no room for it */
+  #queue (data: string | Buffer, message: unknown): boolean {
+    if (!this.#hasRoomFor(data, message)) return false
     const { outbox } = this.#transport
     if (typeof data === 'string') outbox.sendText(data)
     else outbox.sendBytes(Opcode.Binary, data)
+    const { meter } = this.#settings
+    if (meter !== undefined) meter.messagesSent++
+    return true
+  }
+
+  /** Looks whether the peer's backlog allows it; if not, the policy decides. */
+  #hasRoomFor (data: string | Buffer, message?: unknown): boolean {
+    if (this.#transport.outbox.hasRoomFor(data)) return true
+    this.#slowConsumer ??= new SlowConsumer<Connection>(this, this.#slowConsumerOwner(), this.#settings.meter)
+    this.#slowConsumer.refuse(this.#settings.slowConsumer ?? 'close', data, message)
+    return false
+  }
+
+  #slowConsumerOwner (): SlowConsumerOwner {
+    const outbox = this.#transport.outbox
+    return {
+      get bufferedAmount () { return outbox.bufferedAmount },
+      onSlow: (details: SlowDetails) => { this.dispatch('slow', [details]) },
+      onTooSlow: () => this.#transport.fail(new LimitError('FST_WS_SLOW_CONSUMER')),
+      onFault: (reason) => this.onFault(reason)
+    }
+  }
+
+  #onDrain (): void {
+    this.#slowConsumer?.noteDrain()
+    this.dispatch('drain', [])
   }
 
   #deliver (data: MessageData): Promise<unknown> | undefined {
     const { codec } = this.#settings
     const isBinary = typeof data !== 'string'
+    if (channels.message.hasSubscribers && this.#isServer) channels.message.publish({ connection: this, data })
     if (codec === undefined) return this.dispatchMessage(data, isBinary)
     let message: unknown
     try {
@@ -388,13 +422,13 @@ export class Connection extends Listeners {
 
   #onSettled (): void {
     this.#hasSettled = true
-    if (!this.#wasHeard) this.#transport.holdFor('nobody')
+    if (!this.#wasHeard) this.#transport.inbox.holdFor('nobody')
     this.#begin(this.#wasHeard)
   }
 
   /** Somebody listens for the end: messages that nobody listens for must not keep it from being read. */
   #waitsForEnd (): void {
-    if (this.#head !== undefined) this.#transport.holdFor('end')
+    if (this.#head !== undefined) this.#transport.inbox.holdFor('end')
   }
 
   /** Nobody listens for messages, and perhaps nobody will: an invalid one is dealt with all the same. */
@@ -410,9 +444,22 @@ export class Connection extends Listeners {
 
   /** A listener of `invalid` takes over; without one it is a fault. An error without a close code is no judgement: the validator itself failed. */
   #onInvalid (error: Error): Promise<unknown> | undefined {
-    if ('closeCode' in error && this.listenerCount('invalid') > 0) return this.dispatch('invalid', [error])
+    const isJudgement = 'closeCode' in error
+    if (isJudgement) this.#noteInvalid(error)
+    if (isJudgement && this.listenerCount('invalid') > 0) return this.dispatch('invalid', [error])
     this.onFault(error)
     return undefined
+  }
+
+  /** Channels tell of a server's connections. A client's end has no request, and with `injectWS` it is in the same process. */
+  get #isServer (): boolean {
+    return this.#settings.role === 'server'
+  }
+
+  #noteInvalid (error: Error): void {
+    const { meter } = this.#settings
+    if (meter !== undefined) meter.invalid++
+    if (channels.invalid.hasSubscribers && this.#isServer) channels.invalid.publish({ connection: this, error })
   }
 
   #onPong (data: Buffer): void {
@@ -441,19 +488,22 @@ export class Connection extends Listeners {
     }
     if (forMessages && (this.#hasSettled || this.hasMessageListeners())) {
       this.#beginScheduled = true
-      this.#transport.release()
+      this.#transport.inbox.admit()
     }
     this.#finish()
   }
 
   #onClosed (): void {
     this.#isGone = true
+    const { closure } = this.#transport
+    this.#settings.meter?.noteClose(closure.code)
+    if (channels.close.hasSubscribers && this.#isServer) channels.close.publish({ connection: this, ...closure })
     this.#aborter?.abort()
     this.#finish()
     if (this.#closeEmitted || this.#transport.inbox.length === 0) return
     // Messages that came before are delivered first, unless that takes too long.
     const { closeTimeout } = this.#settings
-    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#transport.isReleased ? closeTimeout : Math.min(closeTimeout, UNHEARD_GRACE))
+    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#transport.inbox.isReleased ? closeTimeout : Math.min(closeTimeout, UNHEARD_GRACE))
   }
 
   /**
@@ -461,8 +511,8 @@ export class Connection extends Listeners {
    * or they are pulled, they wait for whoever asks.
    */
   #onOverdue (): void {
-    const { inbox, isReleased } = this.#transport
-    if (!isReleased || this.#iterators?.size) {
+    const { inbox } = this.#transport
+    if (!inbox.isReleased || this.#iterators?.size) {
       this.#emitClose()
       return
     }
@@ -484,17 +534,4 @@ export class Connection extends Listeners {
     const { code, reason, wasClean, initiator } = this.#transport.closure
     this.dispatch('close', [code, reason, { wasClean, initiator }])
   }
-}
-
-/**
- * Makes the payload of a ping or pong; bytes are copied, as pings are compared with pongs later.
- *
- * @throws {UsageError} `FST_WS_CONTROL_DATA_TOO_LONG`, `FST_WS_UNSUPPORTED_DATA`
- */
-function controlData (data: unknown): Buffer {
-  if (data === undefined) return NO_BYTES
-  const bytes = typeof data === 'string' ? Buffer.from(data) : toBytes(data)
-  if (bytes === undefined) throw unsupportedData(data)
-  if (bytes.length > MAX_CONTROL_LENGTH) throw new UsageError('FST_WS_CONTROL_DATA_TOO_LONG', `got ${bytes.length}`)
-  return typeof data === 'string' ? bytes : Buffer.from(bytes)
 }

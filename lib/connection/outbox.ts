@@ -7,6 +7,7 @@ import { UsageError } from '../protocol/errors.ts'
 import { MAX_HEADER_LENGTH } from '../protocol/frame-header.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import type { Role } from '../protocol/role.ts'
+import type { Meter } from './meter.ts'
 import { SLAB_SIZE, slabWith } from './slab.ts'
 import type { Slab, SlabWriter } from './slab.ts'
 
@@ -21,6 +22,15 @@ interface Chunk {
 
 type Waiter = (error?: Error | null) => void
 
+/** Sizes in bytes. */
+export interface OutboxOptions {
+  readonly role: Role
+  readonly highWaterMark: number
+  /** Bytes that may wait. Absent: no limit. */
+  readonly maxBufferedAmount?: number
+  readonly meter?: Meter
+}
+
 /** Outboxes with something to write when the tick ends; one callback serves them all. */
 let dirty: Outbox[] = []
 
@@ -33,7 +43,7 @@ function flushDirty (): void {
 export class Outbox implements SlabWriter {
   readonly #socket: Duplex
   readonly #role: Role
-  readonly #highWaterMark: number
+  readonly #options: OutboxOptions
   readonly #onDrain: () => void
   /** True for a plain TCP or pipe socket: what the kernel took at once is out of this process. Any other stream may keep bytes. */
   readonly #kernelCopies: boolean
@@ -50,11 +60,11 @@ export class Outbox implements SlabWriter {
   #pongOnItsWay = false
   #nextPong: Buffer | undefined
 
-  /** @param onDrain - called when all is written, after `isOverHighWaterMark` was true */
-  constructor (socket: Duplex, role: Role, highWaterMark: number, onDrain: () => void) {
+  /** @param onDrain - called when all is written, after `isOverHighWaterMark` was true or `hasRoomFor` false */
+  constructor (socket: Duplex, options: OutboxOptions, onDrain: () => void) {
     this.#socket = socket
-    this.#role = role
-    this.#highWaterMark = highWaterMark
+    this.#role = options.role
+    this.#options = options
     this.#onDrain = onDrain
     this.#kernelCopies = Object.getPrototypeOf(socket) === Socket.prototype
   }
@@ -66,9 +76,28 @@ export class Outbox implements SlabWriter {
 
   /** Asks whether the sender should stop for a while; once true, `onDrain` follows. */
   isOverHighWaterMark (): boolean {
-    if (this.bufferedAmount <= this.#highWaterMark) return false
+    if (this.bufferedAmount <= this.#options.highWaterMark) return false
     this.#drainDue = true
     return true
+  }
+
+  /**
+   * Asks whether a payload may wait behind what waits already; once false, `onDrain` follows. What the socket has not been
+   * offered yet is offered to it first: a burst of one tick is no backlog. Where nothing waits any payload may, however large.
+   *
+   * @param data - its bytes, or the text that they will be
+   */
+  hasRoomFor (data: string | Buffer): boolean {
+    const { maxBufferedAmount } = this.#options
+    if (maxBufferedAmount === undefined) return true
+    // A UTF-16 unit is at most three bytes of UTF-8.
+    const bound = typeof data === 'string' ? data.length * 3 : data.length
+    if (this.bufferedAmount + bound <= maxBufferedAmount) return true
+    this.flush()
+    const waiting = this.bufferedAmount
+    if (waiting === 0 || waiting + Buffer.byteLength(data) <= maxBufferedAmount) return true
+    this.#drainDue = true
+    return false
   }
 
   /** Queues a Text frame. */
@@ -105,9 +134,14 @@ export class Outbox implements SlabWriter {
   /** Tells when the socket has taken what was queued just before; rejects if it never will. */
   whenTaken (): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiters ??= []
-      this.#waiters.push((error) => error == null ? resolve() : reject(error))
+      this.onTaken((error) => error == null ? resolve() : reject(error))
     })
+  }
+
+  /** As `whenTaken`, by a callback, with the error if the socket never takes it. */
+  onTaken (callback: Waiter): void {
+    this.#waiters ??= []
+    this.#waiters.push(callback)
   }
 
   /** Holds back every flush until `uncork`: all that is sent during one read leaves in one write. */
@@ -128,6 +162,8 @@ export class Outbox implements SlabWriter {
     this.#slab = undefined
     if (this.#chunks.length === 0) return
     const chunks = this.#chunks.splice(0)
+    const { meter } = this.#options
+    if (meter !== undefined) meter.bytesSent += this.#pending
     this.#pending = 0
     if (this.#socket.destroyed || this.#socket.writableEnded) this.#drop(chunks)
     else this.#write(chunks)
@@ -244,7 +280,9 @@ export class Outbox implements SlabWriter {
     this.#nextPong = undefined
     this.#pongOnItsWay = true
     this.flush()
-    this.#socket.write(encodeFrame({ role: this.#role, opcode: Opcode.Pong }, data), () => {
+    const frame = encodeFrame({ role: this.#role, opcode: Opcode.Pong }, data)
+    if (this.#options.meter !== undefined) this.#options.meter.bytesSent += frame.length
+    this.#socket.write(frame, () => {
       this.#pongOnItsWay = false
       this.#sendNextPong()
       // Pongs count as bytes that wait: the last message may have left before this one.

@@ -1,18 +1,23 @@
 // Bytes of a socket to messages in order, and back. The only place that touches the socket, its flow and its timers;
 // knows nothing of listeners, schemas or HTTP.
 import type { Duplex } from 'node:stream'
+import { CloseCode } from '../protocol/close-code.ts'
 import type { MessageData } from '../protocol/message-assembler.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import { Protocol } from '../protocol/protocol.ts'
-import type { Closure, ProtocolSink } from '../protocol/protocol.ts'
+import type { Closure, FailureCause, ProtocolSink } from '../protocol/protocol.ts'
 import type { Role } from '../protocol/role.ts'
 import type { State } from '../protocol/state.ts'
-import { Inbox } from './inbox.ts'
-import type { InboxOwner } from './inbox.ts'
+import { HeldInbox } from './held-inbox.ts'
+import type { HeldInboxOwner } from './held-inbox.ts'
+import { LimitError } from './limit-error.ts'
+import type { Meter } from './meter.ts'
 import { Outbox } from './outbox.ts'
+import { Watch } from './watch.ts'
+import type { WatchOwner, WatchSettings } from './watch.ts'
 
 /** Sizes in bytes, times in milliseconds. */
-export interface TransportSettings {
+export interface TransportSettings extends WatchSettings {
   readonly role: Role
   readonly maxPayload: number
   /** How long the peer may take to answer a Close frame and to end the connection; then the socket is destroyed. */
@@ -20,6 +25,10 @@ export interface TransportSettings {
   readonly highWaterMark: number
   readonly concurrency: number
   readonly maxQueuedMessages: number
+  /** Bytes that may wait for the peer. Absent: no limit. */
+  readonly maxBufferedAmount?: number
+  /** Counts what comes and goes. */
+  readonly meter?: Meter
 }
 
 /** What a transport tells; one object serves all connections, `target` says which one it is. Nothing here may throw. */
@@ -31,7 +40,9 @@ export interface TransportEvents<T> {
   onPing (target: T, data: Buffer): void
   onPong (target: T, data: Buffer): void
   onDrain (target: T): void
-  /** The peer broke a rule, the socket failed, or a promise of `deliver` was rejected. */
+  /** A ping of the heartbeat was answered after so many ms. */
+  onLatency (target: T, latency: number): void
+  /** The peer broke a rule or went beyond a limit, the socket failed, or a promise of `deliver` was rejected. */
   onError (target: T, error: unknown): void
   /** The socket is gone. Messages that came before may still wait. */
   onClosed (target: T): void
@@ -39,22 +50,12 @@ export interface TransportEvents<T> {
   onEmpty (target: T): void
 }
 
-/**
- * What messages that are held wait for.
- *
- * - `handler`: a running handler, which may listen any moment. A full queue stops the reading.
- * - `end`: the same, but the application also waits for the end, which must be read to be seen: reading goes on past a full
- *   queue, up to `maxPayload` bytes.
- * - `nobody`: a first listener, though the handler has settled. What is invalid is not kept for one. Beyond `maxPayload` bytes, or at the end, they are dropped.
- */
-export type HeldFor = 'handler' | 'end' | 'nobody'
-
 /** How long, in ms, an end by the peer waits for handlers that still deal with what came before it. */
 const END_GRACE = 1_000
 
-export class Transport<T> implements ProtocolSink, InboxOwner {
+export class Transport<T> implements ProtocolSink, HeldInboxOwner, WatchOwner {
   readonly outbox: Outbox
-  readonly inbox: Inbox
+  readonly inbox: HeldInbox
   readonly #target: T
   readonly #events: TransportEvents<T>
   readonly #socket: Duplex
@@ -62,29 +63,26 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
   readonly #protocol: Protocol
   #begun = false
   #flowing = false
-  /** Messages may go to the application: there is somebody to hear them. */
-  #released = false
-  #heldFor: HeldFor = 'handler'
-  #paused = false
   /** Messages are thrown away: this side has closed. */
   #discards = false
   /** The peer has ended its side, but bytes before that wait to be read. */
   #ended = false
   /** Data of the pong that the application awaits: reading goes on past a full queue, up to `maxPayload` bytes. */
   #awaitedPong: Buffer | undefined
+  readonly #watch: Watch
   #closeTimer: NodeJS.Timeout | undefined
   #endTimer: NodeJS.Timeout | undefined
 
-  /** Takes over the socket. Nothing is read before `begin`, and no message delivered before `release`. */
+  /** Takes over the socket. Nothing is read before `begin`, and no message delivered before `inbox.admit`. */
   constructor (target: T, events: TransportEvents<T>, socket: Duplex, settings: TransportSettings) {
     this.#target = target
     this.#events = events
     this.#socket = socket
     this.#settings = settings
     this.#protocol = new Protocol(this, settings)
-    this.inbox = new Inbox(this, settings)
-    this.inbox.hold()
-    this.outbox = new Outbox(socket, settings.role, settings.highWaterMark, () => events.onDrain(target))
+    this.inbox = new HeldInbox(this, settings)
+    this.outbox = new Outbox(socket, settings, () => events.onDrain(target))
+    this.#watch = new Watch(this, socket, this.outbox, settings)
     socket.on('error', (error) => this.#onSocketError(error))
     // A socket that has closed already tells nobody any more.
     if (socket.closed) process.nextTick(() => this.#onSocketClose())
@@ -100,13 +98,13 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     return this.#protocol.state === 'open' || this.#protocol.state === 'closeReceived'
   }
 
-  /** True once messages may go to the application. */
-  get isReleased (): boolean {
-    return this.#released
-  }
-
   get closure (): Closure {
     return this.#protocol.closure
+  }
+
+  /** Starts to watch the peer. */
+  startWatch (): void {
+    if (this.#protocol.state === 'open') this.#watch.start()
   }
 
   /** Starts reading; `head` are bytes that came before. */
@@ -122,39 +120,6 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     // The HTTP server may have read to the end already; then there is no 'end' to come.
     if (socket.readableEnded) this.#onEnd()
     else if (this.#flowing) socket.resume()
-  }
-
-  /** Starts to deliver messages. */
-  release (): void {
-    this.#released = true
-    if (!this.#paused) this.inbox.release()
-  }
-
-  /** Says what held messages wait for, which only becomes less: a handler, the end, nobody. */
-  holdFor (what: HeldFor): void {
-    if (this.#heldFor === 'nobody') return
-    this.#heldFor = what
-    if (what === 'nobody') this.inbox.keep((data) => this.#events.isWanted(this.#target, data))
-    this.#updateFlow()
-  }
-
-  /** Lets messages wait until `release`; reading goes on until the queue is full. */
-  withhold (): void {
-    this.#released = false
-    this.inbox.hold()
-  }
-
-  /** Stops delivering and reading until `resume`. */
-  pause (): void {
-    this.#paused = true
-    this.inbox.hold()
-    this.#updateFlow()
-  }
-
-  resume (): void {
-    this.#paused = false
-    if (this.#released) this.inbox.release()
-    this.#updateFlow()
   }
 
   /**
@@ -183,23 +148,34 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
   /** Drops the socket at once, without a closing handshake. */
   terminate (): void {
     this.#protocol.abort()
+    this.#watch.stop()
     this.#discard()
     this.#socket.destroy()
   }
 
+  /** Fails the connection at once, for a limit that the peer went beyond (RFC 6455 §7.1.7). Messages that came before are delivered. */
+  fail (error: LimitError): void {
+    if (this.#protocol.state !== 'open') return
+    this.#protocol.fail(error.closeCode, error.message)
+    this.onError(error)
+  }
+
   onMessage (_opcode: number, data: MessageData): void {
-    if (this.#discards) return
-    if (this.#heldFor === 'nobody' && !this.#released && !this.#events.isWanted(this.#target, data)) return
-    this.inbox.push(data)
-    if (!this.#released && this.#heldFor !== 'handler') this.#onOverflow()
+    const { meter } = this.#settings
+    if (meter !== undefined) meter.messagesReceived++
+    if (this.#discards || !this.#watch.takeMessage()) return
+    this.inbox.take(data)
     if (this.#awaitedPong !== undefined) this.#updateFlow()
   }
 
   onPing (data: Buffer): void {
+    if (!this.#watch.takeMessage()) return
     this.#events.onPing(this.#target, data)
   }
 
   onPong (data: Buffer): void {
+    if (this.#watch.takePong(data)) return
+    if (!this.#watch.takeMessage()) return
     if (this.#awaitedPong?.equals(data) === true) {
       this.#awaitedPong = undefined
       this.#updateFlow()
@@ -213,6 +189,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
       return
     }
     this.outbox.sendBytes(Opcode.Close, payload)
+    this.#watch.stop()
     this.#startCloseTimer()
   }
 
@@ -221,6 +198,26 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     if (this.#settings.role === 'server') this.#endSocket()
     else this.#startCloseTimer()
     this.#updateFlow()
+  }
+
+  onHoldChanged (): void {
+    this.#updateFlow()
+  }
+
+  onPausing (): void {
+    this.#updateFlow()
+  }
+
+  onLifetimeOver (): void {
+    this.closeAfterDelivery(CloseCode.GoingAway, 'the connection has reached its maxLifetime')
+  }
+
+  onLimit (error: LimitError): void {
+    this.#protocol.failBy(error)
+  }
+
+  isWanted (data: MessageData): boolean {
+    return this.#events.isWanted(this.#target, data)
   }
 
   deliver (data: MessageData): Promise<unknown> | undefined {
@@ -251,23 +248,43 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
 
   /** Lets handlers of messages that came before answer them, before the connection ends; they have `END_GRACE` for it. */
   putsOffEnd (): boolean {
-    if (this.#heldFor === 'nobody' && !this.#released) this.#dropHeld()
+    this.inbox.end()
     // Without a handler that could answer there is nothing to wait for: a client that nobody listens to.
-    if (this.inbox.isIdle || (!this.#released && this.#settings.role === 'client')) return false
+    if (this.inbox.isIdle || (!this.inbox.isReleased && this.#settings.role === 'client')) return false
     this.#endTimer = setTimeout(() => this.#endNow(), Math.min(END_GRACE, this.#settings.closeTimeout))
     return true
   }
 
-  onError (error: Error): void {
+  onError (error: FailureCause): void {
     this.#endSocket()
     this.#updateFlow()
     this.#events.onError(this.#target, error)
   }
 
+  get isReading (): boolean {
+    return this.#flowing
+  }
+
+  onLatency (latency: number): void {
+    this.#settings.meter?.noteLatency(latency)
+    this.#events.onLatency(this.#target, latency)
+  }
+
+  /** What the peer sent before is delivered. */
+  onDead (): void {
+    if (this.#protocol.state !== 'open') return
+    this.#protocol.abort()
+    this.#watch.stop()
+    this.#socket.destroy()
+    this.#events.onError(this.#target, new LimitError('FST_WS_HEARTBEAT_TIMEOUT'))
+  }
+
   #onData (chunk: Buffer): void {
+    const { meter } = this.#settings
+    if (meter !== undefined) meter.bytesReceived += chunk.length
     this.outbox.cork()
     try {
-      this.#protocol.receiveData(chunk)
+      if (this.#watch.takeBytes(chunk.length)) this.#protocol.receiveData(chunk)
     } finally {
       this.outbox.uncork()
     }
@@ -291,6 +308,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     // Once the peer has said goodbye, or the bytes have ended, a reset tells nothing new.
     if (state !== 'open' && state !== 'closeSent') return
     this.#protocol.receiveEof()
+    this.#watch.stop()
     this.#events.onError(this.#target, error)
   }
 
@@ -298,22 +316,10 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
     clearTimeout(this.#closeTimer)
     clearTimeout(this.#endTimer)
     if (this.#protocol.state !== 'closed') this.#protocol.receiveEof()
+    this.#watch.stop()
     this.outbox.end()
-    if (this.#heldFor === 'nobody' && !this.#released) this.#dropHeld()
+    this.inbox.end()
     this.#events.onClosed(this.#target)
-  }
-
-  /** Looks whether held messages have become too many, where more of them may wait than the queue takes. */
-  #onOverflow (): void {
-    if (this.inbox.bytes <= this.#settings.maxPayload) return
-    if (this.#heldFor === 'nobody') this.#dropHeld()
-    else this.#updateFlow()
-  }
-
-  /** Nobody has listened in time. */
-  #dropHeld (): void {
-    this.inbox.clear()
-    this.release()
   }
 
   /** Hands on no more messages. What the peer still sends is read to find its Close frame. */
@@ -325,6 +331,7 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
 
   /** Writes what waits and ends this side; the peer's end is awaited until `closeTimeout`. */
   #endSocket (): void {
+    this.#watch.stop()
     this.outbox.flush()
     this.#socket.end()
     this.#startCloseTimer()
@@ -352,12 +359,11 @@ export class Transport<T> implements ProtocolSink, InboxOwner {
   #mayRead (): boolean {
     const { state } = this.#protocol
     if (this.#discards || (state !== 'open' && state !== 'closeSent')) return true
-    if (this.#paused) return false
-    const mayOverflow = !this.#released && this.#heldFor !== 'handler'
-    return !this.inbox.isFull || ((mayOverflow || this.#awaitedPong !== undefined) && this.inbox.bytes <= this.#settings.maxPayload)
+    return this.inbox.mayTakeMore(this.#awaitedPong !== undefined) && !this.#watch.isPausing
   }
 
   #readOn (): void {
+    this.#watch.noteReading()
     this.#protocol.resume()
     if (!this.#flowing) return
     this.#socket.resume()

@@ -1,6 +1,7 @@
 // What happens when something goes wrong with one open connection. Owns the default policy, and the guard around the application's own.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
+import { LimitError } from '../connection/limit-error.ts'
 import { CloseCode, isWireCloseCode } from '../protocol/close-code.ts'
 import { cutReason } from '../protocol/close-frame.ts'
 import { ProtocolError } from '../protocol/errors.ts'
@@ -44,9 +45,9 @@ export function guardErrorHandler (
   }
 }
 
-/** Tells a fault that the operator need not look at: a broken rule, an invalid message, a socket that failed. */
+/** Tells a fault that the operator need not look at: a broken rule, a limit, an invalid message, a socket that failed. */
 function isPeersFault (error: ClosingError, connection: Connection): boolean {
-  if (error instanceof ProtocolError || (error.code === 'FST_ERR_VALIDATION' && typeof error.closeCode === 'number')) return true
+  if (error instanceof ProtocolError || error instanceof LimitError || (error.code === 'FST_ERR_VALIDATION' && typeof error.closeCode === 'number')) return true
   // The same error object, so that a failing socket of the application's own, to a database say, is not taken for the peer's.
   return (connection.request as FastifyRequest).raw.socket.errored === error
 }

@@ -38,6 +38,7 @@ export class ProtocolError extends Error {
 /** One row for each way the caller of this package can be wrong; held to docs/errors.md too. */
 export const USAGE_ERRORS = {
   FST_WS_NOT_OPEN: 'the connection is not open',
+  FST_WS_NOT_SENT: 'the message was not sent: maxBufferedAmount was reached',
   FST_WS_INVALID_ARGUMENT: 'invalid argument',
   FST_WS_INVALID_CLOSE_CODE: 'close code that may not stand in a frame',
   FST_WS_REASON_TOO_LONG: 'close reason over 123 bytes of UTF-8',

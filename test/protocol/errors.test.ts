@@ -71,6 +71,17 @@ function connect (): Peer {
 
 const usages: ReadonlyArray<{ code: keyof typeof USAGE_ERRORS, name: string, use: (peer: Peer) => unknown }> = [
   { code: 'FST_WS_NOT_OPEN', name: 'sendAndWait on a closed connection', use: async ({ connection, socket }) => { socket.destroy(); await once(socket, 'close'); await connection.sendAndWait('x') } },
+  {
+    code: 'FST_WS_NOT_SENT',
+    name: 'sendAndWait where too much waits',
+    use: async ({ socket }) => {
+      const settings = { role: 'server', maxPayload: 1, closeTimeout: 1, highWaterMark: 1, concurrency: 1, maxQueuedMessages: 1, maxBufferedAmount: 1000, slowConsumer: 'drop', onError () {} } as const
+      const stuck = new Connection(new Duplex({ read () {}, write () {} }), settings)
+      socket.destroy()
+      stuck.send('x'.repeat(900))
+      await stuck.sendAndWait('x'.repeat(200))
+    }
+  },
   { code: 'FST_WS_INVALID_ARGUMENT', name: 'a reason that is no string', use: () => encodeClose(1000, 5 as unknown as string) }, // against the types on purpose, here and below
   { code: 'FST_WS_INVALID_CLOSE_CODE', name: 'close with 1005', use: ({ connection }) => connection.close(1005) },
   { code: 'FST_WS_REASON_TOO_LONG', name: 'close with 124 bytes', use: ({ connection }) => connection.close(1000, 'a'.repeat(124)) },
