@@ -4,15 +4,14 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketCompatibleOptions, WebSocketProtocolChooser } from '../../types/index.ts'
 import { InvalidOptionError, VerificationFailedError } from './errors.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions } from './option-rules.ts'
+import type { Rule } from './option-rules.ts'
 import type { PluginSettings } from './options.ts'
-
-type Rules = Parameters<typeof checkOptions>[1]
 
 const OWNER = 'the plugin\'s options.options'
 
 /** Allowed values; where one has no effect here, any other would have had one there. */
-const RULES: Rules & Readonly<Record<keyof WebSocketCompatibleOptions, Rules[string]>> = {
+const RULES: Readonly<Record<keyof WebSocketCompatibleOptions | 'skipUTF8Validation', Rule>> = {
   maxPayload: { allowed: 'an integer from 1 on (bytes)', accepts: value => Number.isSafeInteger(value) && Number(value) >= 1 },
   verifyClient: { allowed: 'a function', accepts: value => typeof value === 'function' },
   handleProtocols: { allowed: 'a function', accepts: value => typeof value === 'function' },

@@ -12,7 +12,12 @@ export const PLUGIN_ERRORS = {
   FST_WS_NO_SOCKET_ROUTE: { statusCode: 404, message: 'no WebSocket route at %s' },
   FST_WS_CLOSING: { statusCode: 503, message: 'the server is closing' },
   FST_WS_UNREADABLE_HEAD: { statusCode: 400, message: 'the request cannot be served without its Upgrade' },
-  FST_WS_VERIFICATION_FAILED: { statusCode: 401, message: 'verifyClient refused the handshake' }
+  FST_WS_VERIFICATION_FAILED: { statusCode: 401, message: 'verifyClient refused the handshake' },
+  FST_WS_FOREIGN_ORIGIN: { statusCode: 403, message: 'WebSocket connections from this origin are not allowed' },
+  FST_WS_HANDSHAKE_TIMEOUT: { statusCode: 503, message: 'the handshake took longer than handshakeTimeout' },
+  FST_WS_TOO_MANY_CONNECTIONS: { statusCode: 503, message: 'too many connections are open' },
+  FST_WS_TOO_MANY_CONNECTIONS_PER_IP: { statusCode: 503, message: 'too many connections are open from this address' },
+  FST_WS_TOO_MANY_HANDSHAKES: { statusCode: 503, message: 'too many handshakes are waiting for their answer' }
 } as const
 
 export type PluginErrorCode = keyof typeof PLUGIN_ERRORS
@@ -40,3 +45,11 @@ export const ClosingError: ErrorClass<[]> = errorClass('FST_WS_CLOSING')
 /** An upgrade to something else came in a head that cannot be written down again without changing its meaning. */
 export const UnreadableHeadError: ErrorClass<[]> = errorClass('FST_WS_UNREADABLE_HEAD')
 export const VerificationFailedError: ErrorClass<[]> = errorClass('FST_WS_VERIFICATION_FAILED')
+/** `Origin` names a site that `allowedOrigins` does not. The message does not repeat it. */
+export const ForeignOriginError: ErrorClass<[]> = errorClass('FST_WS_FOREIGN_ORIGIN')
+/** Hooks, or whatever else stands before the 101, took longer than `handshakeTimeout`. */
+export const HandshakeTimeoutError: ErrorClass<[]> = errorClass('FST_WS_HANDSHAKE_TIMEOUT')
+export const TooManyConnectionsError: ErrorClass<[]> = errorClass('FST_WS_TOO_MANY_CONNECTIONS')
+export const TooManyConnectionsPerIpError: ErrorClass<[]> = errorClass('FST_WS_TOO_MANY_CONNECTIONS_PER_IP')
+/** More handshakes are under way than `maxPendingHandshakes`. */
+export const TooManyHandshakesError: ErrorClass<[]> = errorClass('FST_WS_TOO_MANY_HANDSHAKES')

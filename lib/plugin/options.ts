@@ -1,51 +1,9 @@
-// Options of the plugin and of a route: checked once, defaulted once. Owns what is allowed and what it is by default.
+// Options of the plugin and of a route: checked once, defaulted once. Owns the defaults, and whose option goes before whose.
 import type { FastifyInstance } from 'fastify'
-import { isToken } from '../protocol/header-fields.ts'
-import type { WebSocketPluginOptions, WebSocketRouteOptions } from '../../types/index.ts'
+import type { RateLimit } from '../connection/token-bucket.ts'
+import type { WebSocketHeartbeat, WebSocketPluginOptions, WebSocketRateLimit, WebSocketRouteOptions } from '../../types/options.ts'
 import { InvalidOptionError } from './errors.ts'
-
-/** What an option may be: in words for the error, and as a check. */
-interface Rule {
-  readonly allowed: string
-  accepts (value: unknown): boolean
-}
-
-/** The longest time that a timer of Node can be set to, in ms. */
-const MAX_TIMEOUT = 2 ** 31 - 1
-
-const COUNT: Rule = { allowed: 'an integer from 1 on', accepts: value => isIntegerFrom(1, value) }
-const SIZE: Rule = { allowed: 'an integer from 0 on', accepts: value => isIntegerFrom(0, value) }
-const TIME: Rule = {
-  allowed: `an integer from 0 to ${MAX_TIMEOUT} (milliseconds)`,
-  accepts: value => isIntegerFrom(0, value) && Number(value) <= MAX_TIMEOUT
-}
-const FLAG: Rule = { allowed: 'true or false', accepts: value => typeof value === 'boolean' }
-const FUNCTION: Rule = { allowed: 'a function', accepts: value => typeof value === 'function' }
-const OBJECT: Rule = { allowed: 'an object', accepts: isPlainObject }
-const PROTOCOLS: Rule = {
-  allowed: 'an array of different subprotocol names (tokens) or a function',
-  accepts: value => typeof value === 'function' || (Array.isArray(value) && value.every(isName) && new Set(value).size === value.length)
-}
-
-const ROUTE_RULES: Readonly<Record<keyof WebSocketRouteOptions, Rule>> = {
-  maxPayload: { ...COUNT, allowed: `${COUNT.allowed} (bytes)` },
-  closeTimeout: TIME,
-  highWaterMark: { ...SIZE, allowed: `${SIZE.allowed} (bytes)` },
-  concurrency: COUNT,
-  maxQueuedMessages: SIZE,
-  binary: FLAG,
-  protocols: PROTOCOLS,
-  errorHandler: FUNCTION,
-  validatorCompiler: FUNCTION,
-  serializerCompiler: FUNCTION
-}
-
-const PLUGIN_RULES: Readonly<Record<keyof WebSocketPluginOptions, Rule>> = {
-  ...ROUTE_RULES,
-  shutdownTimeout: TIME,
-  preClose: FUNCTION,
-  options: OBJECT
-}
+import { PLUGIN_RULES, ROUTE_RULES, checkOptions, isPlainObject, show } from './option-rules.ts'
 
 /** What Fastify and avvio read from the same object. */
 const REGISTER_OPTIONS: ReadonlySet<string> = new Set(['prefix', 'logLevel', 'logSerializers', 'name'])
@@ -55,22 +13,55 @@ const DEFAULTS = {
   highWaterMark: 65_536,
   concurrency: 1,
   maxQueuedMessages: 16,
-  binary: false,
-  shutdownTimeout: 10_000
+  heartbeat: { interval: 25_000, timeout: 20_000 },
+  handshakeTimeout: 10_000,
+  maxBufferedAmount: 1_048_576,
+  slowConsumer: 'close',
+  rateLimit: false,
+  allowedOrigins: 'same-origin',
+  binary: false
 } as const
 
-/** Options of a route after its own, the plugin's and the defaults have been laid over each other. */
-export type RouteSettings = Readonly<Omit<WebSocketRouteOptions, keyof typeof DEFAULTS | 'maxPayload'>> & {
+const PLUGIN_DEFAULTS = {
+  // Before the route is known it is the plugin's that holds.
+  handshakeTimeout: DEFAULTS.handshakeTimeout,
+  shutdownTimeout: 10_000,
+  shutdownStagger: 0,
+  maxPendingHandshakes: 1_000
+} as const
+
+/** Of Fastify, which fills it in. */
+const DEFAULT_BODY_LIMIT = 1_048_576
+
+/** A heartbeat with both its times. */
+type Heartbeat = Readonly<Required<WebSocketHeartbeat>>
+
+/** Where options stand that a registration or a route gives, and what each is once the defaults are laid under. */
+type Filled = { readonly [Name in keyof typeof DEFAULTS]: NonNullable<WebSocketRouteOptions[Name]> } & {
+  readonly heartbeat: Heartbeat | false
+  readonly rateLimit: RateLimit | false
+}
+
+/**
+ * Options of a route after its own, the plugin's and the defaults have been laid over each other.
+ *
+ * The caps (`maxConnections`, `maxConnectionsPerIp`, `maxPendingHandshakes`) are the route's own: those of the plugin count all its
+ * routes together, and hold as well.
+ */
+export type RouteSettings = Readonly<Omit<WebSocketRouteOptions, keyof typeof DEFAULTS | 'maxPayload'>> & Filled & {
   readonly maxPayload: number
-  readonly closeTimeout: number
-  readonly highWaterMark: number
-  readonly concurrency: number
-  readonly maxQueuedMessages: number
-  readonly binary: boolean
 }
 
 /** Options of one registration, checked. */
-export type PluginSettings = Readonly<WebSocketPluginOptions> & { readonly shutdownTimeout: number }
+export type PluginSettings = Readonly<Omit<WebSocketPluginOptions, keyof typeof PLUGIN_DEFAULTS | 'heartbeat' | 'rateLimit'>> & {
+  readonly shutdownTimeout: number
+  readonly shutdownStagger: number
+  readonly handshakeTimeout: number
+  /** Of all routes together. */
+  readonly maxPendingHandshakes: number
+  readonly heartbeat: Heartbeat | false
+  readonly rateLimit: RateLimit | false
+}
 
 /**
  * Checks the options that the plugin was registered with.
@@ -81,7 +72,17 @@ export function readPluginOptions (given: object): PluginSettings {
   const options = Object.fromEntries(Object.entries(given).filter(([name]) => !REGISTER_OPTIONS.has(name)))
   // What has passed the rules is of the type that they stand for.
   const checked = checkOptions(options, PLUGIN_RULES, 'the plugin') as WebSocketPluginOptions
-  return { ...checked, shutdownTimeout: checked.shutdownTimeout ?? DEFAULTS.shutdownTimeout }
+  const settings = {
+    ...PLUGIN_DEFAULTS,
+    ...checked,
+    heartbeat: mergeHeartbeat(checked.heartbeat, DEFAULTS.heartbeat),
+    rateLimit: mergeRateLimit(checked.rateLimit, DEFAULTS.rateLimit)
+  }
+  const { shutdownStagger, shutdownTimeout } = settings
+  if (shutdownStagger > shutdownTimeout) {
+    throw new InvalidOptionError('shutdownStagger', 'the plugin', `got ${shutdownStagger}, must be at most shutdownTimeout, which is ${shutdownTimeout}`)
+  }
+  return settings
 }
 
 /**
@@ -99,46 +100,31 @@ export function readRouteOptions (
   }
   // As above.
   const own = typeof given === 'object' ? checkOptions(given, ROUTE_RULES, owner) as WebSocketRouteOptions : {}
-  const settings = { ...DEFAULTS, ...plugin, ...own }
-  // Fastify fills in its own default.
-  return { ...settings, maxPayload: settings.maxPayload ?? bodyLimit ?? instance.initialConfig.bodyLimit ?? 1_048_576 }
-}
-
-/**
- * Checks that all options are known and allowed.
- *
- * @returns the options without those that are `undefined`, which is as good as absent
- * @throws `FST_WS_INVALID_OPTION`
- */
-export function checkOptions (given: object, rules: Readonly<Record<string, Rule>>, owner: string): object {
-  const options = Object.entries(given).filter(([, value]) => value !== undefined)
-  for (const [name, value] of options) {
-    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
-    if (rule === undefined) throw new InvalidOptionError(name, owner, `there is no such option, only ${Object.keys(rules).join(', ')}`)
-    if (!rule.accepts(value)) throw new InvalidOptionError(name, owner, `got ${show(value)}, must be ${rule.allowed}`)
+  return {
+    ...DEFAULTS,
+    ...withoutCaps(plugin),
+    ...own,
+    heartbeat: mergeHeartbeat(own.heartbeat, plugin.heartbeat),
+    rateLimit: mergeRateLimit(own.rateLimit, plugin.rateLimit),
+    maxPayload: own.maxPayload ?? plugin.maxPayload ?? bodyLimit ?? instance.initialConfig.bodyLimit ?? DEFAULT_BODY_LIMIT
   }
-  return Object.fromEntries(options)
 }
 
-/** Shows a value in an error: short, and what a string or an object is at first sight. */
-function show (value: unknown): string {
-  if (typeof value === 'function') return 'a function'
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? `[${value.map(show).join(', ')}]`.slice(0, 80) : 'an object'
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value)
+function withoutCaps (plugin: PluginSettings): Omit<PluginSettings, 'maxConnections' | 'maxConnectionsPerIp' | 'maxPendingHandshakes'> {
+  const { maxConnections: _1, maxConnectionsPerIp: _2, maxPendingHandshakes: _3, ...shared } = plugin
+  return shared
 }
 
-/** Anything else that is an object has its options, if it has any, where they would not be seen. */
-function isPlainObject (value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  // Not compared with `Object.prototype`: code that runs in a context of its own, as under some test runners, has another one.
-  return prototype === null || Object.getPrototypeOf(prototype) === null
+/** Field by field; on a route whose plugin has switched it off, over the defaults. */
+function mergeHeartbeat (own: WebSocketHeartbeat | false | undefined, under: Heartbeat | false): Heartbeat | false {
+  if (own === undefined || own === false) return own ?? under
+  const { interval, timeout } = under === false ? DEFAULTS.heartbeat : under
+  return { interval: own.interval ?? interval, timeout: own.timeout ?? timeout }
 }
 
-function isIntegerFrom (least: number, value: unknown): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= least
-}
-
-function isName (value: unknown): boolean {
-  return typeof value === 'string' && isToken(value)
+/** As a whole: half of one limit with half of another would be nobody's. */
+function mergeRateLimit (own: WebSocketRateLimit | false | undefined, under: RateLimit | false): RateLimit | false {
+  if (own === undefined || own === false) return own ?? under
+  const { messages, bytes, perSeconds = 1, onLimit = 'close' } = own
+  return { ...(messages !== undefined && { messages }), ...(bytes !== undefined && { bytes }), perSeconds, onLimit }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { LIMIT_ERRORS } from '../../lib/connection/limit-error.ts'
 import { PLUGIN_ERRORS } from '../../lib/plugin/errors.ts'
 import { PROTOCOL_ERRORS, USAGE_ERRORS } from '../../lib/protocol/errors.ts'
 import { HANDSHAKE_ERRORS } from '../../lib/protocol/handshake-errors.ts'
@@ -12,7 +13,7 @@ const paragraphs = new Map<string, string>()
 for (const [, code = '', paragraph = ''] of page.matchAll(/^### (\w+)\n\n(.+)$/gm)) paragraphs.set(code, paragraph)
 
 t.test('docs/errors.md has a paragraph for each code, and none for others', async (t) => {
-  const codes = [PROTOCOL_ERRORS, USAGE_ERRORS, HANDSHAKE_ERRORS, PLUGIN_ERRORS].flatMap((table) => Object.keys(table))
+  const codes = [PROTOCOL_ERRORS, LIMIT_ERRORS, USAGE_ERRORS, HANDSHAKE_ERRORS, PLUGIN_ERRORS].flatMap((table) => Object.keys(table))
   codes.push(new InvalidMessageError(1008, []).code, new InvalidSendError([]).code)
   t.same([...paragraphs.keys()].toSorted(), codes.toSorted())
 })
@@ -20,6 +21,12 @@ t.test('docs/errors.md has a paragraph for each code, and none for others', asyn
 for (const [code, { closeCode, rule }] of Object.entries(PROTOCOL_ERRORS)) {
   t.test(`docs/errors.md on ${code}`, async (t) => {
     t.match(paragraphs.get(code), `Close code ${closeCode} (${rule}).`)
+  })
+}
+
+for (const [code, { closeCode, option }] of Object.entries(LIMIT_ERRORS)) {
+  t.test(`docs/errors.md on ${code}`, async (t) => {
+    t.match(paragraphs.get(code), `Close code ${closeCode} (\`${option}\`).`)
   })
 }
 

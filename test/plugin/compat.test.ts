@@ -62,7 +62,7 @@ t.test('verifyClient, in each form', async (t) => {
     callback: { statusCode: 403, body: /not you/, headers: { 'x-why': 'origin' } }
   }
   for (const [name, options] of Object.entries(forms)) {
-    const { app } = await makeApp(t, { plugin: { options, protocols: ['a'] } })
+    const { app } = await makeApp(t, { plugin: { options, protocols: ['a'], allowedOrigins: true } })
     app.get('/ws', { websocket: true }, () => {})
     const client = await app.injectWS('/ws', { protocols: 'a', headers: { origin: 'https://good.example' } })
     t.equal(client.protocol, 'a', name)

@@ -12,6 +12,26 @@ const ROUTE_ROWS: ReadonlyArray<{ name: string, good: readonly unknown[], bad: r
   { name: 'highWaterMark', good: [0, 1e9], bad: [-1, 0.5], allowed: 'an integer from 0 on (bytes)' },
   { name: 'concurrency', good: [1, 100], bad: [0, true], allowed: 'an integer from 1 on' },
   { name: 'maxQueuedMessages', good: [0, 1], bad: [-1, []], allowed: 'an integer from 0 on' },
+  { name: 'heartbeat', good: [false, {}, { interval: 1 }, { timeout: 2 ** 31 - 1 }, { interval: 5, timeout: undefined }], bad: [true, 25_000, null, [], '25s'], allowed: 'false or an object with interval and timeout' },
+  { name: 'handshakeTimeout', good: [1, 2 ** 31 - 1], bad: [0, -1, 2 ** 31, false, Infinity], allowed: 'an integer from 1 to 2147483647 (milliseconds)' },
+  { name: 'maxLifetime', good: [1, 2 ** 31 - 1], bad: [0, false, 2 ** 31], allowed: 'an integer from 1 to 2147483647 (milliseconds)' },
+  { name: 'maxBufferedAmount', good: [1, 2 ** 40], bad: [0, -1, Infinity, '1mb'], allowed: 'an integer from 1 on (bytes)' },
+  { name: 'slowConsumer', good: ['close', 'drop', fn], bad: ['Close', true, false, null, {}], allowed: "'close', 'drop' or a function" },
+  {
+    name: 'rateLimit',
+    good: [false, { messages: 1 }, { bytes: 1 }, { messages: 10, bytes: 1e6, perSeconds: 0.5, onLimit: 'pause' }, { messages: 1, bytes: undefined }],
+    bad: [true, 10, null, {}, { perSeconds: 1 }, { messages: undefined, bytes: undefined }, [1]],
+    allowed: 'false or an object with messages, bytes or both'
+  },
+  {
+    name: 'allowedOrigins',
+    good: [true, '*', 'same-origin', 'null', 'https://example.org', 'HTTPS://Example.ORG:443', 'http://[::1]:3000', 'chrome-extension://abcdef', 'file://', /x/g, fn, async () => true, [], ['same-origin', /x/]],
+    bad: [false, null, 1, {}, new Set(['https://example.org']), [true], [fn], [['https://example.org']], [undefined]],
+    allowed: 'true, an origin, a regular expression, a list of both or a function'
+  },
+  { name: 'maxConnections', good: [1, 1e6], bad: [0, -1, Infinity, null, false], allowed: 'an integer from 1 on' },
+  { name: 'maxConnectionsPerIp', good: [1], bad: [0, '1'], allowed: 'an integer from 1 on' },
+  { name: 'maxPendingHandshakes', good: [1], bad: [0, Infinity], allowed: 'an integer from 1 on' },
   { name: 'binary', good: [true, false], bad: [1, 'true'], allowed: 'true or false' },
   { name: 'protocols', good: [[], ['a', 'b'], fn], bad: ['a', ['a', 'a'], ['a b'], [''], [1], {}], allowed: 'an array of different subprotocol names (tokens) or a function' },
   { name: 'errorHandler', good: [fn], bad: [{}, 'x'], allowed: 'a function' },
@@ -21,6 +41,7 @@ const ROUTE_ROWS: ReadonlyArray<{ name: string, good: readonly unknown[], bad: r
 const PLUGIN_ROWS: typeof ROUTE_ROWS = [
   ...ROUTE_ROWS,
   { name: 'shutdownTimeout', good: [0, 60_000], bad: [-1, 2 ** 31], allowed: 'an integer from 0 to 2147483647 (milliseconds)' },
+  { name: 'shutdownStagger', good: [0, 10_000], bad: [-1, 2 ** 31, true], allowed: 'an integer from 0 to 2147483647 (milliseconds)' },
   { name: 'preClose', good: [fn, async () => {}], bad: ['x'], allowed: 'a function' },
   { name: 'options', good: [{}, Object.create(null)], bad: [[], 1, null, new Map()], allowed: 'an object' }
 ]
@@ -81,7 +102,7 @@ for (const order of ['before', 'after'] as const) {
 }
 
 function escape (text: string): string {
-  return text.replace(/[()]/g, '\\$&')
+  return text.replace(/[().]/g, '\\$&')
 }
 
 t.test('an option that does not exist', async (t) => {
@@ -105,6 +126,30 @@ t.test('what Fastify reads from the same object, and what is undefined, is no op
   await app.register(websocket, { prefix: '/x', logLevel: 'warn', logSerializers: {}, maxPayload: undefined } as object)
 })
 
+/** What is in an option is named with it. */
+const NESTED_ROWS: ReadonlyArray<[options: object, name: string, rest: string]> = [
+  [{ heartbeat: { interval: 0 } }, 'heartbeat.interval', 'got 0, must be an integer from 1 to 2147483647 (milliseconds)'],
+  [{ heartbeat: { timeout: '1s' } }, 'heartbeat.timeout', 'got "1s", must be an integer from 1 to 2147483647 (milliseconds)'],
+  [{ heartbeat: { every: 1 } }, 'heartbeat.every', 'there is no such option, only interval, timeout'],
+  [{ rateLimit: { messages: 0 } }, 'rateLimit.messages', 'got 0, must be an integer from 1 on'],
+  [{ rateLimit: { messages: null } }, 'rateLimit.messages', 'got null, must be an integer from 1 on'],
+  [{ rateLimit: { bytes: Infinity } }, 'rateLimit.bytes', 'got Infinity, must be an integer from 1 on'],
+  [{ rateLimit: { messages: 1, perSeconds: 0 } }, 'rateLimit.perSeconds', 'got 0, must be a number over 0'],
+  [{ rateLimit: { messages: 1, perSeconds: '1' } }, 'rateLimit.perSeconds', 'got "1", must be a number over 0'],
+  [{ rateLimit: { messages: 1, onLimit: 'drop' } }, 'rateLimit.onLimit', 'got "drop", must be \'close\' or \'pause\''],
+  [{ rateLimit: { messages: 1, burst: 1 } }, 'rateLimit.burst', 'there is no such option, only messages, bytes, perSeconds, onLimit']
+]
+
+t.test('wrong values inside of options', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  for (const [options, name, rest] of NESTED_ROWS) {
+    t.throws(() => readPluginOptions(options), { code: 'FST_WS_INVALID_OPTION', message: `invalid option "${name}" of the plugin: ${rest}` })
+    t.throws(() => app.get('/x', { websocket: options }, fn), { code: 'FST_WS_INVALID_OPTION', message: `invalid option "${name}" of GET /x: ${rest}` })
+  }
+})
+
 t.test('route over plugin over defaults', async (t) => {
   const app = Fastify({ bodyLimit: 1_000 })
   t.teardown(() => app.close())
@@ -118,4 +163,82 @@ t.test('route over plugin over defaults', async (t) => {
   const plain = Fastify()
   t.equal(readRouteOptions(true, 'x', plugin, undefined, plain).maxPayload, 1_048_576)
   await plain.close()
+})
+
+t.test('defaults of the limits', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const plugin = readPluginOptions({})
+  t.match(plugin, { shutdownTimeout: 10_000, shutdownStagger: 0, maxPendingHandshakes: 1_000 })
+  const route = readRouteOptions(true, 'x', plugin, undefined, app)
+  t.match(route, {
+    heartbeat: { interval: 25_000, timeout: 20_000 },
+    handshakeTimeout: 10_000,
+    maxBufferedAmount: 1_048_576,
+    slowConsumer: 'close',
+    rateLimit: false,
+    allowedOrigins: 'same-origin'
+  })
+  for (const name of ['maxLifetime', 'maxConnections', 'maxConnectionsPerIp', 'maxPendingHandshakes']) t.notOk(name in route, name)
+})
+
+t.test('heartbeats: field by field, and switched off and on again', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const rows: ReadonlyArray<[plugin: unknown, route: unknown, expected: unknown]> = [
+    [{ interval: 5 }, undefined, { interval: 5, timeout: 20_000 }],
+    [{ interval: 5 }, {}, { interval: 5, timeout: 20_000 }],
+    [{ interval: 5 }, { timeout: 6 }, { interval: 5, timeout: 6 }],
+    [{ interval: 5, timeout: 6 }, { timeout: 7, interval: undefined }, { interval: 5, timeout: 7 }],
+    [{ interval: 5 }, false, false],
+    [false, undefined, false],
+    [false, {}, { interval: 25_000, timeout: 20_000 }],
+    [false, { timeout: 6 }, { interval: 25_000, timeout: 6 }],
+    [undefined, false, false]
+  ]
+  for (const [plugin, route, expected] of rows) {
+    t.same(readRouteOptions({ heartbeat: route }, 'x', readPluginOptions({ heartbeat: plugin }), undefined, app).heartbeat, expected)
+  }
+})
+
+t.test('rate limits: as a whole', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const rows: ReadonlyArray<[plugin: unknown, route: unknown, expected: unknown]> = [
+    [{ messages: 5 }, undefined, { messages: 5, perSeconds: 1, onLimit: 'close' }],
+    [{ messages: 5, perSeconds: 10, onLimit: 'pause' }, { bytes: 6 }, { bytes: 6, perSeconds: 1, onLimit: 'close' }],
+    [{ messages: 5 }, false, false],
+    [false, { messages: 5, bytes: undefined, perSeconds: 0.5, onLimit: 'pause' }, { messages: 5, perSeconds: 0.5, onLimit: 'pause' }],
+    [undefined, undefined, false]
+  ]
+  for (const [plugin, route, expected] of rows) {
+    t.strictSame(readRouteOptions({ rateLimit: route }, 'x', readPluginOptions({ rateLimit: plugin }), undefined, app).rateLimit, expected)
+  }
+})
+
+t.test('caps: a route has its own only', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const plugin = readPluginOptions({ maxConnections: 5, maxConnectionsPerIp: 2, maxPendingHandshakes: 3 })
+  t.match(plugin, { maxConnections: 5, maxConnectionsPerIp: 2, maxPendingHandshakes: 3 })
+  const route = readRouteOptions({ maxConnections: 4 }, 'x', plugin, undefined, app)
+  t.equal(route.maxConnections, 4)
+  for (const name of ['maxConnectionsPerIp', 'maxPendingHandshakes']) t.notOk(name in route, name)
+})
+
+t.test('the stagger fits into the shutdown', async (t) => {
+  t.equal(readPluginOptions({ shutdownTimeout: 5, shutdownStagger: 5 }).shutdownStagger, 5)
+  const code = 'FST_WS_INVALID_OPTION'
+  t.throws(() => readPluginOptions({ shutdownTimeout: 5, shutdownStagger: 6 }), { code, message: 'invalid option "shutdownStagger" of the plugin: got 6, must be at most shutdownTimeout, which is 5' })
+  t.throws(() => readPluginOptions({ shutdownStagger: 10_001 }), { code, message: 'invalid option "shutdownStagger" of the plugin: got 10001, must be at most shutdownTimeout, which is 10000' })
+})
+
+t.test('what the application does to its objects later changes nothing', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const given = { heartbeat: { interval: 5 }, rateLimit: { messages: 5 } }
+  const settings = readRouteOptions(given, 'x', readPluginOptions({}), undefined, app)
+  given.heartbeat.interval = 0
+  given.rateLimit.messages = 0
+  t.match(settings, { heartbeat: { interval: 5 }, rateLimit: { messages: 5 } })
 })

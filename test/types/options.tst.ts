@@ -7,11 +7,16 @@ import type {
   RawBytes,
   RawMessage,
   RawPayload,
+  WebSocketAllowedOrigins,
   WebSocketConnection,
   WebSocketErrorHandler,
-  WebSocketRouteOptions
+  WebSocketHeartbeat,
+  WebSocketPluginOptions,
+  WebSocketRateLimit,
+  WebSocketRouteOptions,
+  WebSocketSlowConsumer
 } from '../../types/index.ts'
-import websocket from '../../lib/index.ts'
+import websocket, { LOG_REDACTION, bearerToken } from '../../lib/index.ts'
 import { exact } from './exact.ts'
 import { ChatIn, ChatOut } from './messages.ts'
 import type { ChatMessage, Incoming, Outgoing } from './messages.ts'
@@ -72,6 +77,87 @@ app.register(websocket, { options: { noServer: true } })
 app.register(websocket, { maxPayload: '1mb' })
 // @ts-expect-error an option of the plugin, not of a route
 app.get('/', { websocket: { shutdownTimeout: 1 } }, () => {})
+
+// ---- limits
+
+app.register(websocket, {
+  heartbeat: { interval: 1, timeout: 1 },
+  handshakeTimeout: 1,
+  maxLifetime: 1,
+  maxBufferedAmount: 1,
+  slowConsumer: 'drop',
+  rateLimit: { messages: 1, bytes: 1, perSeconds: 0.5, onLimit: 'pause' },
+  allowedOrigins: ['same-origin', /x/],
+  maxConnections: 1,
+  maxConnectionsPerIp: 1,
+  maxPendingHandshakes: 1,
+  shutdownTimeout: 1,
+  shutdownStagger: 1
+} satisfies WebSocketPluginOptions)
+app.get('/limits', {
+  websocket: { heartbeat: false, rateLimit: false, slowConsumer: 'close', maxConnections: 1, maxConnectionsPerIp: 1, maxPendingHandshakes: 1 },
+  schema: messages
+}, (connection) => exact<WebSocketConnection<Incoming, Outgoing>>()(connection))
+const heartbeat: WebSocketHeartbeat = {}
+const rateLimit: WebSocketRateLimit = { messages: 1 }
+app.get('/limits/named', { websocket: { heartbeat, rateLimit } }, () => {})
+// @ts-expect-error false switches it off, true says nothing
+app.get('/limits/heartbeat', { websocket: { heartbeat: true } }, () => {})
+// @ts-expect-error no such field
+app.get('/limits/heartbeat/every', { websocket: { heartbeat: { every: 1 } } }, () => {})
+// @ts-expect-error a count is a number
+app.get('/limits/rate', { websocket: { rateLimit: { messages: '1' } } }, () => {})
+// @ts-expect-error nothing else can be done
+app.get('/limits/rate/drop', { websocket: { rateLimit: { messages: 1, onLimit: 'drop' } } }, () => {})
+// @ts-expect-error times are numbers
+app.get('/limits/lifetime', { websocket: { maxLifetime: '1h' } }, () => {})
+// @ts-expect-error of the plugin
+app.get('/limits/stagger', { websocket: { shutdownStagger: 1 } }, () => {})
+
+app.get('/slow', {
+  websocket: {
+    slowConsumer (connection, message) {
+      exact<AnyWebSocketConnection>()(connection)
+      exact<unknown>()(message)
+    }
+  },
+  schema: messages
+}, (connection) => exact<WebSocketConnection<Incoming, Outgoing>>()(connection))
+const onSlow: WebSocketSlowConsumer = async (connection) => { connection.terminate() }
+app.get('/slow/named', { websocket: { slowConsumer: onSlow } }, () => {})
+// @ts-expect-error no such policy
+app.get('/slow/block', { websocket: { slowConsumer: 'block' } }, () => {})
+
+// ---- origins
+
+app.register(websocket, { allowedOrigins: true })
+app.register(websocket, { allowedOrigins: '*' })
+app.register(websocket, { allowedOrigins: /x/ })
+app.register(websocket, { allowedOrigins: ['https://example.org', 'null'] as const })
+app.get('/origins', {
+  websocket: {
+    allowedOrigins (origin, request) {
+      exact<string>()(origin)
+      exact<FastifyRequest>()(request)
+      return origin === request.host
+    }
+  },
+  schema: messages
+}, (connection) => exact<WebSocketConnection<Incoming, Outgoing>>()(connection))
+const origins: WebSocketAllowedOrigins = async (origin) => origin === ''
+app.get('/origins/async', { websocket: { allowedOrigins: origins } }, () => {})
+// @ts-expect-error nobody is an empty list
+app.get('/origins/false', { websocket: { allowedOrigins: false } }, () => {})
+// @ts-expect-error everybody is not in a list
+app.get('/origins/true', { websocket: { allowedOrigins: [true] } }, () => {})
+// @ts-expect-error true or false, not what looks like it
+app.get('/origins/truthy', { websocket: { allowedOrigins: (origin) => origin } }, () => {})
+
+// ---- tokens and logs
+
+app.get('/token', { websocket: { protocols: ['bearer'] } }, (_connection, request) => exact<string | undefined>()(bearerToken(request)))
+app.addHook('onRequest', async (request) => exact<string | undefined>()(bearerToken(request)))
+Fastify({ logger: { redact: [...LOG_REDACTION, 'req.headers["x-api-key"]'] } })
 
 // ---- subprotocols
 
