@@ -22,7 +22,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   cli: { layers: ['client', 'connection', 'protocol'], packages: ['node:'] },
   plugin: { layers: ['hub', 'connection', 'protocol', 'validation'], packages: ['node:', 'fastify', 'fastify-plugin', '@fastify/error'] },
   // the entry points: names alone, and what a browser can load too
-  index: { layers: ['plugin', 'hub', 'protocol', 'contract'], packages: [] },
+  index: { layers: ['plugin', 'hub', 'connection', 'protocol', 'contract'], packages: [] },
   contract: { layers: [], packages: [] },
   types: { layers: [], packages: [], typesOfPackages: ['node:', 'fastify', '@sinclair/typebox'] }
 }

@@ -1,26 +1,39 @@
 // All open connections of a server, and their end. Owns who is connected; knows nothing of routes or Fastify.
 import type { Connection } from '../connection/connection.ts'
-import { CloseCode } from '../protocol/close-code.ts'
-import type { AnyWebSocketConnection, WebSocketConnections, WebSocketHub } from '../../types/index.ts'
-
-/** How long, in ms, the `close` events of connections that had to be destroyed are waited for. */
-const CLOSE_GRACE = 1_000
+import { Meter } from '../connection/meter.ts'
+import type { AnyWebSocketConnection, WebSocketConnections, WebSocketHub, WebSocketMetrics } from '../../types/index.ts'
+import { Ending, goAway } from './ending.ts'
+import type { EndingTimes } from './ending.ts'
+import { readMetrics } from './metrics.ts'
 
 export class Hub implements WebSocketHub {
   readonly connections: WebSocketConnections
-  /** Each open connection with whom it belongs to: a group that can be shut down by itself. */
+  /** What happened on all connections so far. */
+  readonly meter: Meter = new Meter()
+  /** Counts the handshakes that wait for their answer; whoever knows sets it. */
+  pendingHandshakes: () => number = () => 0
+  /** Each open connection with whom it belongs to: a group that can end by itself. */
   readonly #open = new Map<Connection, object>()
-  readonly #shutdownTimeout: number
+  /** What has been begun, by group; under the hub itself the end of all. */
+  readonly #endings = new Map<object, Ending>()
+  readonly #times: EndingTimes
   #isClosing = false
   /** One listener for all connections: `this` tells which one it is. */
   readonly #onClose: (this: Connection) => void
 
-  /** @param shutdownTimeout - ms that `close` waits for connections to end by themselves */
-  constructor (shutdownTimeout: number) {
-    this.#shutdownTimeout = shutdownTimeout
+  /**
+   * @param shutdownTimeout - ms that `close` takes at most
+   * @param shutdownStagger - ms over which it spreads its goodbyes
+   */
+  constructor (shutdownTimeout: number, shutdownStagger = 0) {
+    this.#times = { timeout: shutdownTimeout, stagger: shutdownStagger, tells: true }
     this.connections = new ConnectionsView(this.#open)
     const open = this.#open
-    this.#onClose = function () { open.delete(this) }
+    const endings = this.#endings
+    this.#onClose = function () {
+      open.delete(this)
+      for (const ending of endings.values()) ending.delete(this)
+    }
   }
 
   /** True as soon as no new connection is wanted. */
@@ -35,65 +48,44 @@ export class Hub implements WebSocketHub {
 
   /** Takes in a connection that has just opened. One that comes too late is told to go. */
   add (connection: Connection, group: object): void {
+    this.meter.opened++
     this.#open.set(connection, group)
-    connection.once('close', this.#onClose)
-    if (this.#isClosing) goAway(connection)
+    connection.on('close', this.#onClose)
+    if (!this.#isClosing) return
+    goAway(connection)
+    this.#endings.get(group)?.add(connection)
+    this.#endings.get(this)?.add(connection)
   }
 
   async close (): Promise<void> {
     this.stopAccepting()
-    await this.shutDown(this.#shutdownTimeout)
+    await this.end(this.#times).whenOver()
+  }
+
+  metrics (): WebSocketMetrics {
+    return readMetrics(this.meter, this.#open.keys(), this.pendingHandshakes())
   }
 
   /**
-   * Tells connections to go, and destroys what is left after `timeout` ms.
+   * Begins the end of connections, of those too that open later; the first time counts.
    *
-   * @param group - the only one that goes; without it all do
-   * @returns as `terminateAfter`
+   * @param group - the only one that ends; without it all do
    */
-  async shutDown (timeout: number, group?: object): Promise<void> {
-    const leaving = this.#membersOf(group)
-    for (const connection of leaving) goAway(connection)
-    await this.terminateAfter(timeout, group)
-  }
-
-  /**
-   * Lets connections go on until they end, for `timeout` ms at most; then destroys what is left.
-   *
-   * @returns when none is left. A connection that had to be destroyed emits `close` when its handlers have settled; that is
-   * waited for too, but not for long
-   */
-  async terminateAfter (timeout: number, group?: object): Promise<void> {
-    const leaving = this.#membersOf(group)
-    if (leaving.length === 0) return
-    const allClosed = Promise.all(leaving.map(untilClosed))
-    await waitAtMost(timeout, allClosed)
-    const left = leaving.filter(connection => this.#open.has(connection))
-    if (left.length === 0) return
-    for (const connection of left) connection.terminate()
-    await waitAtMost(CLOSE_GRACE, allClosed)
+  end (times: EndingTimes, group?: object): Ending {
+    const begun = this.#endings.get(group ?? this)
+    if (begun !== undefined) return begun
+    const ending = new Ending(this.#membersOf(group), times, (connection) => { this.#open.delete(connection) })
+    this.#endings.set(group ?? this, ending)
+    return ending
   }
 
   #membersOf (group: object | undefined): Connection[] {
-    const all = [...this.#open]
-    return all.filter(([, owner]) => group === undefined || owner === group).map(([connection]) => connection)
+    const members: Connection[] = []
+    for (const [connection, owner] of this.#open) {
+      if (group === undefined || owner === group) members.push(connection)
+    }
+    return members
   }
-}
-
-function goAway (connection: Connection): void {
-  if (connection.readyState === connection.OPEN) connection.closeAfterDelivery(CloseCode.GoingAway, 'the server is closing')
-}
-
-/** @param timeout - in ms */
-async function waitAtMost (timeout: number, event: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<void>((resolve) => { timer = setTimeout(resolve, timeout) })
-  await Promise.race([event, deadline])
-  clearTimeout(timer)
-}
-
-function untilClosed (connection: Connection): Promise<void> {
-  return new Promise((resolve) => { connection.once('close', () => resolve()) })
 }
 
 /** What the application may do with the set of connections: look. */

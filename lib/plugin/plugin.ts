@@ -8,6 +8,7 @@ import { clientVerifier, mergeCompatibleOptions, readCompatibleOptions } from '.
 import { NoSocketRouteError } from './errors.ts'
 import { createInjector } from './inject.ts'
 import { readPluginOptions } from './options.ts'
+import { Quota } from './quota.ts'
 import { checkRoutes, findRegistration, findSocketRoute, isObserved, register } from './registration.ts'
 import { useServer } from './server-state.ts'
 import type { ServerState } from './server-state.ts'
@@ -20,13 +21,15 @@ async function plugin (fastify: FastifyInstance, given: WebSocketPluginOptions):
   const settings = mergeCompatibleOptions(options, compatible)
   // The type of Fastify's server is that of HTTP/1 by default. One for HTTP/2 has the same events when it allows HTTP/1.
   const server = compatible.server ?? fastify.server as Server
-  const state = useServer(server, fastify, settings.shutdownTimeout)
-  const registration = { instance: fastify, state, settings, verifyClient: clientVerifier(compatible) }
+  const state = useServer(server, fastify, settings)
+  const { maxConnections, maxConnectionsPerIp } = settings
+  const quota = Quota.of({ maxConnections, maxConnectionsPerIp })
+  const registration = { instance: fastify, state, settings, quota, verifyClient: clientVerifier(compatible) }
 
   // Where a context around this one has the plugin, hooks and decorators are there already.
   if (findRegistration(fastify) === undefined) {
     decorate(fastify, state)
-    fastify.addHook('onRequest', refuseStrays)
+    fastify.addHook('onRequest', admit)
   }
   fastify.addHook('onReady', async () => checkRoutes(fastify))
   addShutdown(registration)
@@ -54,23 +57,40 @@ function viewOf (hub: Hub): WebSocketServerView {
   }
 }
 
-/** The onRequest hook: a handshake that came to no WebSocket route gets an answer before a handler takes it for a request. */
-function refuseStrays (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
+/** The onRequest hook: a handshake is let in by its route, before anything else runs for it. One that came to none gets its answer here. */
+function admit (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
   if (!isHandshake(request.raw)) return done()
+  const route = findSocketRoute(request.routeOptions.config)
+  if (route === undefined || request.is404) return refuseStray(this, request, reply, done)
+  let checked: void | Promise<void>
+  try {
+    checked = route.admit(request, reply)
+  } catch (error) {
+    return done(error as Error) // errors are all that is thrown; what the application's functions throw is Fastify's to judge
+  }
+  if (checked === undefined) done()
+  else checked.then(() => done(), done)
+}
+
+/** A handshake that came to no WebSocket route gets an answer before a handler takes it for a request. */
+function refuseStray (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
+  const upgrade = findUpgrade(request.raw)
   if (request.is404) {
     // Another listener of `upgrade` may know the path; if none does, the socket does not stay open for long.
-    if (findRegistration(this)?.state.hasCompany !== true) return done()
+    const state = findRegistration(instance)?.state
+    if (state === undefined || !state.hasCompany) return done()
     reply.hijack()
-    findUpgrade(request.raw)?.release()
+    if (upgrade !== undefined) state.leaveToOthers(upgrade)
     return
   }
-  const { config, url = '' } = request.routeOptions
-  if (findSocketRoute(config) !== undefined) return done()
-  if (!isObserved(this)) {
+  const { url = '' } = request.routeOptions
+  if (!isObserved(instance)) {
     request.log.warn(`a WebSocket handshake came to the HTTP route ${url}. If it was declared with \`websocket: true\`, that was before ` +
       'fastify-typed-websocket had loaded: import the package before Fastify() is called, or register it with await')
   }
-  done(new NoSocketRouteError(`${request.method} ${url}`))
+  const error = new NoSocketRouteError(`${request.method} ${url}`)
+  upgrade?.blame(error.code)
+  done(error)
 }
 
 /** Adds WebSocket routes to Fastify. */

@@ -6,6 +6,7 @@ import { InvalidRouteError, UnreachableRouteError } from './errors.ts'
 import type { ClientVerifier } from './compat.ts'
 import { injectWhenLoaded } from './inject.ts'
 import type { PluginSettings } from './options.ts'
+import type { Quota } from './quota.ts'
 import type { ServerState } from './server-state.ts'
 import { SocketRoute } from './socket-route.ts'
 
@@ -14,6 +15,8 @@ export interface Registration {
   readonly instance: FastifyInstance
   readonly state: ServerState
   readonly settings: PluginSettings
+  /** Counts the connections of all its routes, where it has caps for them. */
+  readonly quota: Quota | undefined
   readonly verifyClient: ClientVerifier | undefined
 }
 

@@ -1,18 +1,26 @@
 // One WebSocket route: the handler that Fastify calls for it, HTTP request or handshake. Owns the answer to a handshake
 // and what its connections share.
+import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteHandlerMethod } from 'fastify'
 import type { MessageCodec } from '../connection/codec.ts'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionSettings } from '../connection/connection.ts'
+import { channels } from '../connection/diagnostics.ts'
+import type { Meter } from '../connection/meter.ts'
 import { HandshakeError } from '../protocol/handshake-errors.ts'
 import { buildResponseHeaders, judgeRequest } from '../protocol/handshake.ts'
 import type { Handshake } from '../protocol/handshake.ts'
+import { Admission } from './admission.ts'
+import { withoutToken } from './bearer.ts'
 import { ClosingError, InvalidRouteError } from './errors.ts'
 import { guardErrorHandler, handleFault } from './fault.ts'
+import { makeClosingError } from './handshake-limit.ts'
+import type { RetryableError } from './handshake-limit.ts'
 import { readRouteOptions } from './options.ts'
 import type { RouteSettings } from './options.ts'
 import type { DeclaredRoute, Registration } from './registration.ts'
 import { RouteCodec } from './route-codec.ts'
+import { forgetSocket } from './silent-sockets.ts'
 import { findUpgrade, isHandshake } from './upgrade.ts'
 import type { Upgrade } from './upgrade.ts'
 
@@ -23,6 +31,7 @@ type SocketHandler = (this: FastifyInstance, connection: Connection, request: Fa
 interface Served {
   readonly registration: Registration
   readonly options: RouteSettings
+  readonly admission: Admission
   readonly onSocket: SocketHandler
   readonly onHttp: RouteHandlerMethod
   /** None where no handshakes come to. */
@@ -91,6 +100,7 @@ export class SocketRoute {
     this.#served = {
       registration,
       options,
+      admission: new Admission(options, registration.quota),
       onSocket: onSocket as SocketHandler,
       onHttp: wsHandler === undefined ? requireUpgrade : handler,
       codec,
@@ -109,6 +119,17 @@ export class SocketRoute {
     return Object.assign(new InvalidRouteError(message), { route: this.name })
   }
 
+  /**
+   * Lets a handshake in before anything else runs for it, or refuses it.
+   *
+   * @throws, or rejects with, what becomes the answer
+   */
+  admit (request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
+    const upgrade = findUpgrade(request.raw)
+    // The client has left already, or there is none: hooks run for HTTP as well.
+    if (upgrade !== undefined) return this.#served?.admission.admit(upgrade, request, reply)
+  }
+
   #handle (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
     const served = this.#served
     // The plugin is not here; the options may be another one's.
@@ -117,37 +138,54 @@ export class SocketRoute {
     const upgrade = findUpgrade(request.raw)
     // The client left while hooks ran.
     if (upgrade === undefined) return reply.hijack()
-    return this.#answerHandshake(served, instance, upgrade, request, reply)
+    try {
+      const answered = this.#judgeHandshake(served, instance, upgrade, request, reply)
+      return answered?.then(() => reply, (error: unknown) => refuse(error, upgrade, request, reply))
+    } catch (error) {
+      return refuse(error, upgrade, request, reply)
+    }
   }
 
-  #answerHandshake (served: Served, instance: FastifyInstance, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): unknown {
+  /** Answers at once, or when what the application has to say to it is there. */
+  #judgeHandshake (
+    served: Served, instance: FastifyInstance, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply
+  ): void | Promise<void> {
     const { state, verifyClient } = served.registration
-    if (state.hub.isClosing) throw new ClosingError()
-    const handshake = judge(upgrade, state.maxHeaders, reply)
+    if (state.hub.isClosing) throw makeClosingError()
+    // A request that Node's server has parsed has all that is looked at.
+    const judged = judgeRequest(upgrade.request as Parameters<typeof judgeRequest>[0], state.maxHeaders)
+    // A token is no offer: neither told to a function that chooses nor sent back if it is chosen all the same.
+    const handshake = { ...judged, protocols: withoutToken(judged.protocols) }
     const settings = this.#settingsFor(served, request, reply)
+    const choose = (): string | undefined | Promise<string | undefined> => chooseProtocol(served.options, handshake, request)
     const accept = (protocol: string | undefined): void => {
+      // Answered without it: the client has left, or the time was up.
+      if (findUpgrade(request.raw) !== upgrade) return void reply.hijack()
       const headers = buildResponseHeaders(handshake, { protocol })
       reply.code(101).headers(headers)
-      upgrade.accept(headers, (socket, head) => {
-        const { remoteAddress } = request.raw.socket
-        const opening = { protocol: protocol ?? '', request, ...(remoteAddress !== undefined && { remoteAddress }) }
-        const connection = new Connection(socket, settings, opening)
-        if (served.options.errorHandler !== undefined) replies.set(connection, reply)
-        // First the hub: when a listener is attached after `start`, reading begins.
-        state.hub.add(connection, served.registration)
-        connection.start(head, () => served.onSocket.call(instance, connection, request))
-      })
+      upgrade.accept(headers, (socket, head) => this.#open(served, instance, settings, protocol, reply, socket, head))
       reply.send()
     }
 
-    const chosen = verifyClient === undefined
-      ? chooseProtocol(served.options, handshake, request)
-      : verifyClient(request, reply).then(() => chooseProtocol(served.options, handshake, request))
-    if (!(chosen instanceof Promise)) return accept(chosen)
-    return chosen.then((protocol) => {
-      accept(protocol)
-      return reply
-    })
+    if (verifyClient !== undefined) return verifyClient(request, reply).then(choose).then(accept)
+    const chosen = choose()
+    return chosen instanceof Promise ? chosen.then(accept) : accept(chosen)
+  }
+
+  #open (
+    served: Served, instance: FastifyInstance, settings: ConnectionSettings, protocol: string | undefined, reply: FastifyReply,
+    socket: Duplex, head: Buffer
+  ): void {
+    const { request } = reply
+    const { remoteAddress } = request.raw.socket
+    const opening = { protocol: protocol ?? '', request, ...(remoteAddress !== undefined && { remoteAddress }) }
+    const connection = new Connection(socket, settings, opening)
+    if (served.options.errorHandler !== undefined) replies.set(connection, reply)
+    forgetSocket(instance.server, socket)
+    // First the hub: when a listener is attached after `start`, reading begins.
+    served.registration.state.hub.add(connection, served.registration)
+    if (channels.open.hasSubscribers) channels.open.publish({ connection, request })
+    connection.start(head, () => served.onSocket.call(instance, connection, request))
   }
 
   /**
@@ -160,12 +198,14 @@ export class SocketRoute {
   }
 
   #settingsFor (served: Served, request: FastifyRequest, reply: FastifyReply): ConnectionSettings {
-    served.settings ??= this.#connectionSettings(served.options, served.codec?.codecFor(request, reply))
+    const { registration, options, codec } = served
+    served.settings ??= this.#connectionSettings(options, codec?.codecFor(request, reply), registration.state.hub.meter)
     return served.settings
   }
 
-  #connectionSettings (options: RouteSettings, codec: MessageCodec | undefined): ConnectionSettings {
+  #connectionSettings (options: RouteSettings, codec: MessageCodec | undefined, meter: Meter): ConnectionSettings {
     const { maxPayload, closeTimeout, highWaterMark, concurrency, maxQueuedMessages, errorHandler } = options
+    const { heartbeat, maxLifetime, maxBufferedAmount, slowConsumer, rateLimit } = options
     return Object.freeze({
       role: 'server',
       maxPayload,
@@ -173,6 +213,13 @@ export class SocketRoute {
       highWaterMark,
       concurrency,
       maxQueuedMessages,
+      maxBufferedAmount,
+      // The core is written without the types of messages; for the application it is the same object with them.
+      slowConsumer: slowConsumer as NonNullable<ConnectionSettings['slowConsumer']>,
+      meter,
+      ...(heartbeat !== false && { heartbeat }),
+      ...(maxLifetime !== undefined && { maxLifetime }),
+      ...(rateLimit !== false && { rateLimit }),
       ...(codec !== undefined && { codec }),
       onError: errorHandler === undefined
         ? handleFault
@@ -183,16 +230,22 @@ export class SocketRoute {
   }
 }
 
-/** Judges the handshake; what is wrong becomes the answer. */
-function judge (upgrade: Upgrade, maxHeaders: number, reply: FastifyReply): Handshake {
-  try {
-    // A request that Node's server has parsed has all three of them.
-    return judgeRequest(upgrade.request as Parameters<typeof judgeRequest>[0], maxHeaders)
-  } catch (error) {
-    // Here, as a custom error handler of the application would not set them.
-    if (error instanceof HandshakeError) reply.headers(error.headers)
-    throw error
+/** A handshake that fails here is refused by Fastify with the error; where it has been answered without it meanwhile, nobody is left to hear. */
+function refuse (error: unknown, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (findUpgrade(request.raw) !== upgrade) {
+    request.log.debug({ err: error }, 'a WebSocket handshake failed after it had been answered, or its client had left')
+    return reply.hijack()
   }
+  // Here, as a custom error handler of the application would not set them.
+  if (hasHeaders(error)) reply.headers(error.headers)
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
+  // Fastify's own codes, and those of the application, are as many as there are statuses, or more.
+  if (typeof code === 'string' && code.startsWith('FST_WS_')) upgrade.blame(code)
+  throw error
+}
+
+function hasHeaders (error: unknown): error is HandshakeError | RetryableError {
+  return error instanceof HandshakeError || error instanceof ClosingError
 }
 
 /** Answers an HTTP request to a route that is for WebSocket only (RFC 9110 §15.5.22). */

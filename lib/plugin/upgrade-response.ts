@@ -1,5 +1,5 @@
-// The answer to an upgrade. Owns two rules: a 101 says what was agreed on; it alone leaves the connection open, and every
-// other answer says so.
+// The answer to an upgrade. Owns three rules: a 101 says what was agreed on; it alone leaves the connection open, and every
+// other answer says so; an answer that was given is not added to by whoever comes late.
 import { ServerResponse } from 'node:http'
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http'
 
@@ -13,6 +13,15 @@ const SETTLED = [...AGREEMENT, 'connection', 'upgrade', 'content-length', 'trans
 
 export class UpgradeResponse extends ServerResponse {
   #agreement: Readonly<Record<string, string>> | undefined
+  #isSealed = false
+
+  static {
+    // What Fastify goes by: an answer that is sealed is none of its business any more. Defined so, as Node's types have a property
+    // where Node has an accessor, and a class cannot override the one with the other.
+    Object.defineProperty(UpgradeResponse.prototype, 'writableEnded', {
+      get (this: UpgradeResponse) { return this.#isSealed || Reflect.get(ServerResponse.prototype, 'writableEnded', this) }
+    })
+  }
 
   constructor (request: IncomingMessage) {
     super(request)
@@ -24,7 +33,38 @@ export class UpgradeResponse extends ServerResponse {
     this.#agreement = headers
   }
 
+  /**
+   * Takes nothing more from Fastify, hooks and handlers, to which it looks as if it had been given. What they have set on it is for
+   * another answer, and is not sent.
+   */
+  seal (): void {
+    this.#isSealed = true
+    for (const name of this.getHeaderNames()) this.removeHeader(name)
+  }
+
+  /** Gives the answer, past the seal and for good. */
+  finishWith (statusCode: number, headers: OutgoingHttpHeaders, body: string): void {
+    this.#isSealed = false
+    this.writeHead(statusCode, headers)
+    super.end(body)
+    this.#isSealed = true
+  }
+
+  override setHeader (name: string, value: number | string | readonly string[]): this {
+    return this.#isSealed ? this : super.setHeader(name, value)
+  }
+
+  override write (chunk: unknown, ...rest: unknown[]): boolean {
+    // An overload for each way to leave something out; they go on as they came.
+    return this.#isSealed || super.write(chunk, ...rest as never[])
+  }
+
+  override end (...args: unknown[]): this {
+    return this.#isSealed ? this : super.end(...args as never[])
+  }
+
   override writeHead (statusCode: number, reason?: string | Headers, headers?: Headers): this {
+    if (this.#isSealed) return this
     // As in Node, the reason may be left out.
     const given = typeof reason === 'string' ? headers : reason
     const own = statusCode === 101 ? this.#switchHeaders(given) : this.#refusalHeaders(given)

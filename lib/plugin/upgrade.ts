@@ -1,16 +1,16 @@
-// One upgrade on its way through Fastify, from the `upgrade` event to its answer. Owns the raw socket in between:
-// a 101 hands it on, any other answer closes it. Knows nothing of routes.
+// One upgrade on its way through Fastify, from the `upgrade` event to its answer. Owns the raw socket in between, the deadline,
+// and the places that it holds: a 101 hands the socket on, any other answer closes it. Knows nothing of routes.
 import { STATUS_CODES } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import { abortRequest, quieten } from './late-reply.ts'
+import type { Place } from './quota.ts'
 import { UpgradeResponse } from './upgrade-response.ts'
 
 /** How long, in ms, bytes that nobody wants are read behind a refusal, so that closing does not reset the connection. */
 const LINGER = 1_000
-
-/** How long, in ms, another listener of `upgrade` may take to begin with a socket that was left to it. */
-const LEFT_TO_OTHERS = 10_000
 
 /** Takes the socket when the 101 has left; `head` is what had been read behind the request. */
 export type OpenSocket = (socket: Duplex, head: Buffer) => void
@@ -38,8 +38,20 @@ export function findUpgrade (request: object): Upgrade | undefined {
 export interface UpgradeOwner {
   /** The upgrade is over: the socket was handed on, or is closed or closing. */
   onSettled (upgrade: Upgrade): void
+  /** It was refused, or is. `reason` is the code of an error of this package, else the status as text. */
+  onRefused (upgrade: Upgrade, reason: string): void
   /** The peer left before it had its answer, with a socket error or without. */
   onGone (upgrade: Upgrade, error: Error | undefined): void
+  /** The deadline has passed. @returns the answer, if there is time for one */
+  onOverdue (upgrade: Upgrade): Refusal
+}
+
+/** How an upgrade begins. */
+export interface UpgradeTimes {
+  /** When the `upgrade` event came, on the clock of `performance.now()`. */
+  readonly startedAt: number
+  /** The deadline in ms after that, until `enterRoute` sets another. */
+  readonly timeout: number
 }
 
 export class Upgrade {
@@ -49,17 +61,25 @@ export class Upgrade {
   readonly #socket: Socket
   readonly #head: Buffer
   readonly #owner: UpgradeOwner
+  readonly #startedAt: number
+  #deadline: NodeJS.Timeout | undefined
+  /** Fastify's reply, once a route is known. */
+  #reply: FastifyReply | undefined
+  #places: readonly Place[] = []
   #open: OpenSocket | undefined
   #settled = false
+  /** Why it is refused, where that is known better than by the status. */
+  #reason: string | undefined
   #error: Error | undefined
 
   /** Takes the socket over; from here on neither an error nor the end of it goes unnoticed. */
-  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, owner: UpgradeOwner) {
+  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, owner: UpgradeOwner, { startedAt, timeout }: UpgradeTimes) {
     this.request = request
     // Node's types ask for a network's socket; nothing here or there does.
     this.#socket = socket as Socket
     this.#head = head
     this.#owner = owner
+    this.#startedAt = startedAt
     // Node took all its listeners off: without one of ours a reset would end the process.
     socket.on('error', this.#onError)
     // `timeout` listeners of Fastify's onTimeout hook stay; the server's own timeouts are for requests.
@@ -73,6 +93,36 @@ export class Upgrade {
     socket.on('drain', this.#onDrain)
     response.once('finish', this.#onFinish)
     upgrades.set(request, this)
+    this.#setDeadline(timeout)
+  }
+
+  /** Fastify's reply, once a route is known. */
+  get reply (): FastifyReply | undefined {
+    return this.#reply
+  }
+
+  /**
+   * Goes on under the rules of its route.
+   *
+   * @param timeout - ms after the `upgrade` event, not after now
+   * @returns false if it has been there already, or is over
+   */
+  enterRoute (reply: FastifyReply, timeout: number): boolean {
+    if (this.#settled || this.#reply !== undefined) return false
+    this.#reply = reply
+    this.#setDeadline(timeout)
+    return true
+  }
+
+  /** Keeps a place until the upgrade is over; if it ends with a 101, until the socket is gone. */
+  hold (place: Place): void {
+    if (this.#settled) place.end()
+    else this.#places = [...this.#places, place]
+  }
+
+  /** Says whose fault the refusal is that follows; the first to say so is right. */
+  blame (reason: string): void {
+    this.#reason ??= reason
   }
 
   /** Says what a 101 says, and who gets the socket after it. Without that, or with any other status, the socket is closed behind the answer. */
@@ -86,36 +136,55 @@ export class Upgrade {
     const { response } = this
     if (response.headersSent) return
     const { code, message, statusCode = 500, headers } = error
+    this.blame(code)
     const body = JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message })
-    response.writeHead(statusCode, {
+    response.finishWith(statusCode, {
       ...headers,
       'content-type': 'application/json; charset=utf-8',
       'content-length': Buffer.byteLength(body)
-    })
-    response.end(body)
+    }, body)
   }
 
-  /** Destroys the socket, answered or not. */
-  destroy (): void {
-    this.#onGone()
+  /** Ends it without an answer, as nobody is left to give one. */
+  abandon (reason: string): void {
+    if (this.#settled) return
+    this.#settle()
+    this.#owner.onRefused(this, reason)
+    this.#destroy()
   }
 
-  /**
-   * Leaves the socket to another listener of `upgrade`, unanswered.
-   *
-   * One that nobody begins to read is destroyed in the end: this upgrade may have been nobody's.
-   */
-  release (): void {
+  /** Lets go of the socket, unanswered. Its errors are still caught. */
+  release (): Duplex {
     this.#settle()
     this.response.detachSocket(this.#socket)
-    const socket = this.#socket
-    const timer = setTimeout(() => {
-      if (socket.listenerCount('data') + socket.listenerCount('readable') === 0) socket.destroy()
-    }, LEFT_TO_OTHERS).unref()
-    socket.once('close', () => clearTimeout(timer))
+    return this.#socket
+  }
+
+  #setDeadline (timeout: number): void {
+    clearTimeout(this.#deadline)
+    this.#deadline = setTimeout(this.#onOverdue, Math.max(0, this.#startedAt + timeout - performance.now()))
   }
 
   // Listeners are fields, so that they can be taken off again.
+
+  readonly #onOverdue = (): void => {
+    const { response, request } = this
+    // A hook has hijacked the reply and serves the socket itself.
+    if (hasReader(this.#socket)) return void this.release()
+    // From here on, whatever hooks, handler or Fastify still do is for nobody.
+    this.#settle()
+    if (this.#reply !== undefined) quieten(this.#reply)
+    const refusal = this.#owner.onOverdue(this)
+    this.#owner.onRefused(this, refusal.code)
+    // A refusal that is streamed for ever, or a peer that does not read.
+    if (response.headersSent) return this.#destroy()
+    // The request ends first: Fastify ceases to look after `request.signal` when the answer is out.
+    response.seal()
+    abortRequest(request, () => {
+      this.refuse(refusal)
+      closeBehindAnswer(this.#socket)
+    })
+  }
 
   readonly #onError = (error: Error): void => {
     this.#error = error
@@ -127,9 +196,7 @@ export class Upgrade {
     if (this.#settled) return
     this.#settle()
     this.#owner.onGone(this, this.#error)
-    this.#socket.destroy()
-    // Else `request.signal` and onRequestAbort hooks never hear of it.
-    this.request.destroy()
+    this.#destroy()
   }
 
   /** Node's own server does this for answers that are streamed. */
@@ -139,35 +206,69 @@ export class Upgrade {
 
   readonly #onFinish = (): void => {
     const socket = this.#socket
-    this.#settle()
-    this.response.detachSocket(socket)
-    if (this.response.statusCode !== 101 || this.#open === undefined) {
+    const { response } = this
+    if (this.#settled) {
+      response.detachSocket(socket)
+      return
+    }
+    const open = response.statusCode === 101 ? this.#open : undefined
+    // The peer left while hooks ran, and 'end' had been emitted before anybody listened.
+    const isGone = socket.destroyed || socket.readableEnded
+    this.#settle(open !== undefined && !isGone)
+    response.detachSocket(socket)
+    if (open === undefined) {
+      this.#owner.onRefused(this, this.#reason ?? String(response.statusCode))
       closeBehindAnswer(socket)
       return
     }
-    // The peer left while hooks ran, and 'end' had been emitted before anybody listened.
-    if (socket.destroyed || socket.readableEnded) {
+    if (isGone) {
       socket.destroy()
       this.#owner.onGone(this, this.#error)
       return
     }
-    this.#open(socket, this.#head)
+    open(socket, this.#head)
     socket.off('error', this.#onError)
   }
 
-  #settle (): void {
+  /** @param isOpening - a connection begins: its places stay taken */
+  #settle (isOpening = false): void {
     if (this.#settled) return
     this.#settled = true
+    clearTimeout(this.#deadline)
     this.#socket.off('end', this.#onGone).off('close', this.#onGone).off('drain', this.#onDrain)
     upgrades.set(this.request, undefined)
+    if (isOpening) keepUntilClosed(this.#socket, this.#places)
+    else for (const place of this.#places) place.end()
     this.#owner.onSettled(this)
   }
+
+  #destroy (): void {
+    this.#socket.destroy()
+    // Else `request.signal` and onRequestAbort hooks never hear of it.
+    this.request.destroy()
+  }
+}
+
+/**
+ * Gives the places of a connection back when its socket is gone. Not at the `close` event, which comes later while handlers are
+ * busy: what a connection costs the server is the socket, and a client that comes back must find its place free.
+ */
+function keepUntilClosed (socket: Socket, places: readonly Place[]): void {
+  if (places.length === 0) return
+  for (const place of places) place.endHandshake()
+  socket.once('close', () => { for (const place of places) place.end() })
+}
+
+/** Tells whether somebody reads from a socket: this plugin does not before the 101. */
+export function hasReader (socket: Duplex): boolean {
+  return socket.listenerCount('data') + socket.listenerCount('readable') > 0
 }
 
 /**
  * Closes a socket behind its last answer: sends FIN, and reads what comes without looking at it.
  *
- * Bytes left unread would turn the FIN into a reset, which may overtake the answer (RFC 9112 §9.6).
+ * Bytes left unread would turn the FIN into a reset, which may overtake the answer (RFC 9112 §9.6). One that neither reads nor
+ * ends has `LINGER` for it.
  */
 function closeBehindAnswer (socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), LINGER)

@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import { mock } from 'node:test'
 import t from 'tap'
 import type { Connection } from '../../lib/connection/connection.ts'
 import { Hub } from '../../lib/hub/hub.ts'
@@ -11,6 +10,7 @@ class FakeConnection extends EventEmitter {
   readonly CLOSING = 2
   readonly CLOSED = 3
   readyState = 1
+  bufferedAmount = 5
   readonly calls: unknown[] = []
   tellsEnd = true
 
@@ -38,6 +38,7 @@ class FakeConnection extends EventEmitter {
 }
 
 const group = {}
+const PATIENT = { timeout: 60_000, stagger: 0, tells: true }
 
 t.test('connections are there until they have closed', async (t) => {
   const hub = new Hub(100)
@@ -78,6 +79,7 @@ t.test('close tells all of them to go, and waits', async (t) => {
   const late = new FakeConnection()
   hub.add(late.asConnection, group)
   t.same(late.calls, [['close', 1001, 'the server is closing']])
+  late.leave()
 })
 
 t.test('what is left after the deadline is destroyed', async (t) => {
@@ -93,23 +95,14 @@ t.test('what is left after the deadline is destroyed', async (t) => {
   t.equal(hub.connections.size, 0, 'its close event has come')
 })
 
-t.test('the close events of what was destroyed are waited for, a second at most', async (t) => {
-  mock.timers.enable({ apis: ['setTimeout'] })
-  t.teardown(() => mock.timers.reset())
+t.test('a connection whose close event does not come is no longer counted in the end', async (t) => {
   const hub = new Hub(20)
   const connection = new FakeConnection()
   connection.tellsEnd = false
   hub.add(connection.asConnection, group)
-  let isDone = false
-  const closed = hub.close().then(() => { isDone = true })
-  mock.timers.tick(20)
-  await new Promise((resolve) => setImmediate(resolve))
+  await hub.close()
   t.same(connection.calls.slice(1), [['terminate']])
-  mock.timers.tick(999)
-  await new Promise((resolve) => setImmediate(resolve))
-  t.equal(isDone, false)
-  mock.timers.tick(1)
-  await closed
+  t.equal(hub.connections.size, 0)
 })
 
 t.test('one group goes, the others stay', async (t) => {
@@ -118,35 +111,67 @@ t.test('one group goes, the others stay', async (t) => {
   const other = {}
   hub.add(a.asConnection, group)
   hub.add(b.asConnection, other)
-  const gone = hub.shutDown(60_000, group)
+  const ending = hub.end(PATIENT, group)
+  t.equal(hub.end(PATIENT, group), ending, 'begun once')
   t.equal(a.calls.length, 1)
   t.equal(b.calls.length, 0)
   a.leave()
-  await gone
+  await ending.whenOver()
   t.equal(hub.isClosing, false)
-  await hub.shutDown(60_000, {})
+  await hub.end(PATIENT, {}).whenOver()
+  t.equal(hub.connections.size, 1)
 })
 
-t.test('terminateAfter says nothing to them', async (t) => {
+t.test('somebody else says goodbye', async (t) => {
   const hub = new Hub(0)
   const connection = new FakeConnection()
   hub.add(connection.asConnection, group)
-  await hub.terminateAfter(10, group)
+  await hub.end({ timeout: 10, stagger: 0, tells: false }, group).whenOver()
   t.same(connection.calls, [['terminate']])
 })
 
 t.test('an application that takes all listeners off is not waited for beyond the deadline', async (t) => {
-  mock.timers.enable({ apis: ['setTimeout'] })
-  t.teardown(() => mock.timers.reset())
   const hub = new Hub(20)
   const connection = new FakeConnection()
   hub.add(connection.asConnection, group)
   const closed = hub.close()
   connection.removeAllListeners()
   connection.leave()
-  mock.timers.tick(20)
-  await new Promise((resolve) => setImmediate(resolve))
-  mock.timers.tick(1_000)
   await closed
-  t.pass('done')
+  t.equal(hub.connections.size, 0)
+})
+
+t.test('one that opens while its group ends has the same deadline', async (t) => {
+  const hub = new Hub(60_000)
+  hub.stopAccepting()
+  const ending = hub.end({ timeout: 30, stagger: 0, tells: true }, group)
+  await ending.whenOver()
+  const [late, other] = [new FakeConnection(), new FakeConnection()]
+  hub.add(late.asConnection, group)
+  hub.add(other.asConnection, {})
+  t.same(late.calls, [['close', 1001, 'the server is closing']])
+  await ending.whenOver()
+  t.same(late.calls.slice(1), [['terminate']])
+  t.same(other.calls, [['close', 1001, 'the server is closing']])
+})
+
+t.test('close twice', async (t) => {
+  const hub = new Hub(60_000)
+  const connection = new FakeConnection()
+  hub.add(connection.asConnection, group)
+  const closed = [hub.close(), hub.close()]
+  connection.leave()
+  await Promise.all(closed)
+  t.same(connection.calls, [['close', 1001, 'the server is closing']])
+})
+
+t.test('metrics', async (t) => {
+  const hub = new Hub(100)
+  const [a, b] = [new FakeConnection(), new FakeConnection()]
+  hub.add(a.asConnection, group)
+  hub.add(b.asConnection, group)
+  a.leave()
+  t.match(hub.metrics(), { active: 1, opened: 2, pending: 0, buffered: 5 })
+  hub.pendingHandshakes = () => 3
+  t.equal(hub.metrics().pending, 3)
 })

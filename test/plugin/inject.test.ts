@@ -113,7 +113,7 @@ t.test('what the request says', async (t) => {
   const rows: ReadonlyArray<[options: Parameters<typeof app.injectWS>[1], want: object]> = [
     [{}, { ip: '127.0.0.1', remoteAddress: '127.0.0.1', host: 'localhost:80', url: '/ws', protocol: '' }],
     [{ headers: { 'X-Key': 'k', 'x-list': ['1', '2'], 'x-number': 5, 'x-none': undefined } }, { headers: { 'x-key': 'k', 'x-list': '1, 2', 'x-number': '5', 'x-none': undefined } }],
-    [{ headers: { host: 'a.example', origin: 'https://a.example', cookie: 'a=1' } }, { host: 'a.example', headers: { origin: 'https://a.example', cookie: 'a=1' } }],
+    [{ headers: { host: 'a.example', origin: 'http://a.example', cookie: 'a=1' } }, { host: 'a.example', headers: { origin: 'http://a.example', cookie: 'a=1' } }],
     [{ headers: { upgrade: 'h2c', connection: 'close', 'sec-websocket-key': 'x', 'sec-websocket-version': '8' } }, { headers: { upgrade: 'websocket', 'sec-websocket-version': '13' } }],
     [{ query: { a: '1', b: ['2', '3'], c: true, d: undefined } }, { url: '/ws?a=1&b=2&b=3&c=true', query: { a: '1', b: ['2', '3'], c: 'true' } }],
     [{ query: '?a=%20' }, { query: { a: ' ' } }],

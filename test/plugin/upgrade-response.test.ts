@@ -56,3 +56,30 @@ for (const [name, writeHead, want] of rows) {
 t.test('a list of headers goes to Node as it is', async (t) => {
   t.same(lines((response) => response.writeHead(401, ['x-a', '1', 'content-length', '0'])), ['HTTP/1.1 401 Unauthorized', 'x-a: 1', 'content-length: 0', 'Connection: close'])
 })
+
+t.test('a sealed answer takes nothing from others, and is given once', async (t) => {
+  const request = new IncomingMessage(new Socket())
+  Object.assign(request, { method: 'GET', httpVersionMajor: 1, httpVersionMinor: 1 })
+  let wire = ''
+  const socket = new Duplex({ read () {}, write (chunk: Buffer, _encoding, callback) { wire += chunk.toString('latin1'); callback() } })
+  const response = new UpgradeResponse(request)
+  response.assignSocket(socket as Socket) // as above
+  response.on('error', (error) => t.fail(error.message))
+  const meddle = (): void => {
+    response.setHeader('content-encoding', 'gzip')
+    response.writeHead(200, { 'content-length': '4' })
+    t.equal(response.write('late'), true)
+    response.end('late')
+  }
+  response.setHeader('content-encoding', 'gzip')
+  t.equal(response.writableEnded, false)
+  response.seal()
+  t.equal(response.writableEnded, true)
+  meddle()
+  t.equal(response.headersSent, false)
+  response.finishWith(503, { 'content-length': 2 }, 'no')
+  meddle()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(response.statusCode, 503)
+  t.match(wire, /^HTTP\/1\.1 503 Service Unavailable\r\ncontent-length: 2\r\nconnection: close\r\n(?:Date: [^\r]*\r\n)?\r\nno$/)
+})

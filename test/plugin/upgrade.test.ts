@@ -164,39 +164,6 @@ t.test('a client that leaves while a hook runs is heard of', async (t) => {
   t.equal(app.websocket.connections.size, 0)
 })
 
-t.test('T37 reset or FIN at any moment between request and 101', async (t) => {
-  const { app, logs, listen, open } = await makeApp(t)
-  app.addHook('onRequest', async () => { for (let n = 0; n < 5; n++) await new Promise((resolve) => setImmediate(resolve)) })
-  app.addHook('preHandler', (_request, _reply, done) => { setImmediate(done) })
-  app.addHook('onSend', async () => { await new Promise((resolve) => setImmediate(resolve)) })
-  app.get('/ws', { websocket: true }, (connection) => { connection.send('hi') })
-  await listen()
-
-  for (let round = 0; round < 50; round++) {
-    await Promise.all(Array.from({ length: 20 }, async (_, turns) => {
-      const client = await open()
-      client.write(handshake('/ws'))
-      for (let n = 0; n < 2 * turns; n++) await new Promise((resolve) => setImmediate(resolve))
-      if (round % 2 === 0) client.reset()
-      else client.end()
-      await client.untilEnd()
-      client.destroy()
-    }))
-  }
-
-  await until(() => app.websocket.connections.size === 0)
-  await new Promise<void>((resolve) => {
-    const look = (): void => { app.server.getConnections((_error, count) => count === 0 ? resolve() : setImmediate(look)) }
-    look()
-  })
-  t.same(logs.filter(({ level }) => level > 30), [], 'nothing above info')
-  t.ok(logs.some(({ level, msg }) => level === 20 && /left before/.test(msg)), 'some left before the answer')
-  t.ok(logs.some(({ msg }) => msg === 'request completed'), 'some got it')
-  const client = await open()
-  client.write(handshake('/ws'))
-  await client.until(() => client.text.endsWith('hi'))
-})
-
 t.test('a handshake pipelined behind a request waits for its answer', async (t) => {
   const { app, listen, open } = await makeApp(t)
   const chunk = Buffer.alloc(65_536, 'x')

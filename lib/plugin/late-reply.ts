@@ -1,0 +1,36 @@
+// What becomes of Fastify's request and reply when the handshake is answered without them.
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyReply } from 'fastify'
+
+/** What Fastify says, of a reply that comes too late or an error behind it, as if the application had made a mistake. */
+const COMPLAINTS: ReadonlySet<string | symbol> = new Set(['warn', 'error'])
+
+/**
+ * Lowers what is logged through a reply to debug: the peer has its answer, and that a hook has ended later, in whatever way, is no
+ * news. The application's own lines mostly go through `request.log`, and stay.
+ */
+export function quieten (reply: FastifyReply): void {
+  reply.log = new Proxy(reply.log, {
+    get (log, name) {
+      // Loggers may be of any make: their methods are called on themselves.
+      const member: unknown = Reflect.get(log, COMPLAINTS.has(name) ? 'debug' : name)
+      return typeof member === 'function' ? member.bind(log) as unknown : member
+    }
+  })
+}
+
+/**
+ * Ends a request as if its client had left, but for the socket: `request.signal` aborts, onRequestAbort hooks run.
+ *
+ * @param next - called behind all who listen for that
+ */
+export function abortRequest (request: IncomingMessage, next: () => void): void {
+  if (request.destroyed) return next()
+  request.once('close', next)
+  const { socket } = request
+  // Node would destroy the socket as well, and the answer is yet to go there.
+  request.socket = { destroyed: true } as Socket // all that is looked at
+  request.destroy()
+  request.socket = socket
+}
