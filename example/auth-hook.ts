@@ -11,18 +11,18 @@ const users = new Map([['Bearer token-of-ann', 'ann'], ['Bearer token-of-ben', '
 export async function build (): Promise<FastifyInstance> {
   const app = Fastify()
   await app.register(websocket)
-  app.decorateRequest('user', '')
+  app.decorateRequest('caller', '')
 
   app.addHook('onRequest', async (request, reply) => {
     const user = users.get(request.headers.authorization ?? '')
     if (user === undefined) {
       return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'who are you?' })
     }
-    request.setDecorator('user', user)
+    request.setDecorator('caller', user)
   })
 
   app.get('/private', { websocket: true }, (connection, request) => {
-    const user = request.getDecorator<string>('user')
+    const user = request.getDecorator<string>('caller')
     connection.send(`hello ${user}`)
     connection.on('message', (message) => { connection.send(`${user}: ${String(message)}`) })
   })

@@ -1,4 +1,4 @@
-// What every server of the benchmark tells its parent: where it listens, and on request what it has used.
+// What every server of the benchmarks tells its parent: where it listens, and on request what it has used.
 import type { AddressInfo } from 'node:net'
 
 export interface Usage {
@@ -8,10 +8,18 @@ export interface Usage {
   readonly rss: number
 }
 
-/** Tells the parent the port, and answers each of its messages with the usage so far. Ends with the parent. */
+/** Sizes in bytes after garbage collection; it takes `--expose-gc`. */
+export type Memory = Pick<NodeJS.MemoryUsage, 'heapUsed' | 'external' | 'rss'>
+
+/** Tells the parent the port, and answers each of its messages with the usage so far, or 'memory' with that. Ends with the parent. */
 export function report (address: AddressInfo | string | null): void {
   if (address === null || typeof address === 'string') throw new Error('the server has no port')
-  process.on('message', () => {
+  process.on('message', (question) => {
+    if (question === 'memory') {
+      globalThis.gc?.()
+      process.send?.(process.memoryUsage() satisfies Memory)
+      return
+    }
     const { user, system } = process.cpuUsage()
     process.send?.({ cpu: user + system, rss: process.memoryUsage.rss() } satisfies Usage)
   })

@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import * as authHook from '../../example/auth-hook.ts'
+import * as authJwt from '../../example/auth-jwt.ts'
 import { ROOMS } from '../../example/chat/messages.ts'
 import { HISTORY_LENGTH } from '../../example/chat/room.ts'
 import * as chat from '../../example/chat/server.ts'
@@ -65,6 +66,35 @@ t.test('auth-hook', async (t) => {
   await t.rejects(Client.open(t, origin, '/private', { authorization: 'Bearer other' }), { message: 'Unexpected server response: 401' })
   const refused = await app.inject('/private')
   t.match(refused, { statusCode: 401, headers: { 'www-authenticate': 'Bearer' } })
+})
+
+t.test('auth-jwt', async (t) => {
+  const { app, origin } = await serve(t, authJwt.build)
+  const { token } = (await app.inject({ method: 'POST', url: '/login?name=ann' })).json<{ token: string }>()
+  const authorization = { authorization: `Bearer ${token}` }
+  t.strictSame((await app.inject({ url: '/me', headers: authorization })).json(), { name: 'ann' })
+  const program = await Client.open(t, origin, '/me', authorization)
+  t.equal(await program.take(), 'hello ann')
+  program.socket.send('me')
+  t.equal(await program.take(), 'ann: me')
+
+  const browser = await app.injectWS('/me', { protocols: ['bearer', token] })
+  t.equal(browser.protocol, 'bearer')
+  t.strictSame(await once(browser, 'message'), ['hello ann', false])
+  browser.terminate()
+
+  t.equal((await app.inject('/me')).statusCode, 401)
+  await t.rejects(Client.open(t, origin, '/me'), { message: 'Unexpected server response: 401' })
+  await t.rejects(app.injectWS('/me', { protocols: ['bearer', `${token}x`] }), /401/)
+})
+
+t.test('auth-jwt: a connection ends with its token', async (t) => {
+  const { app, origin } = await serve(t, () => authJwt.build('3s'))
+  const { token } = (await app.inject({ method: 'POST', url: '/login?name=ann' })).json<{ token: string }>()
+  const client = await Client.open(t, origin, '/me', { authorization: `Bearer ${token}` })
+  t.equal(await client.take(), 'hello ann')
+  t.strictSame(await client.closed(), { code: 4001, reason: 'token expired' })
+  await t.rejects(Client.open(t, origin, '/me', { authorization: `Bearer ${token}` }), { message: 'Unexpected server response: 401' })
 })
 
 t.test('rest-and-websocket', async (t) => {
@@ -216,6 +246,7 @@ const programs = [
   { example: 'raw-echo', line: /^(ws:\/\/127\.0\.0\.1:\d+\/echo)$/ },
   { example: 'typed-echo', line: /^(ws:\/\/127\.0\.0\.1:\d+\/echo)$/ },
   { example: 'auth-hook', line: /^(ws:\/\/127\.0\.0\.1:\d+\/private) with the header "(.*): (.*)"$/ },
+  { example: 'auth-jwt', line: /^(ws:\/\/127\.0\.0\.1:\d+\/me) with the header "(.*): (.*)"$/ },
   { example: 'rest-and-websocket', line: /^(http:\/\/127\.0\.0\.1:\d+\/counter)$/ },
   { example: 'chat/server', line: /^The chat is at (http:\/\/127\.0\.0\.1:\d+)$/, path: '/rooms/lobby?nick=ann' }
 ]
