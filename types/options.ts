@@ -28,7 +28,7 @@ export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
   highWaterMark?: number
   /** How many messages of one connection may be in handlers at once. Default: 1, so one message's handlers settle before the next's start. */
   concurrency?: number
-  /** How many messages may wait behind the handlers before reading stops. Default: 16. */
+  /** How many messages may wait behind the handlers before reading stops; it stops also when `maxPayload` bytes of them, or 64 KiB, wait. Default: 16. */
   maxQueuedMessages?: number
   /**
    * Pings the peer every `interval`, and terminates the connection when no byte has come from it within `timeout` after a ping

@@ -14,11 +14,6 @@ import type { InboxOptions, InboxOwner } from './inbox.ts'
  */
 export type HeldFor = 'handler' | 'end' | 'nobody'
 
-export interface HeldInboxOptions extends InboxOptions {
-  /** Bytes of held messages, where more of them may wait than the queue takes. */
-  readonly maxPayload: number
-}
-
 export interface HeldInboxOwner extends InboxOwner {
   /** Looks at a message that nobody may ever listen for; false when it is invalid, and was dealt with as such. */
   isWanted (data: MessageData): boolean
@@ -28,14 +23,14 @@ export interface HeldInboxOwner extends InboxOwner {
 
 export class HeldInbox extends Inbox {
   readonly #owner: HeldInboxOwner
-  readonly #options: HeldInboxOptions
+  readonly #options: InboxOptions
   /** Messages may go to the application: there is somebody to hear them. */
   #released = false
   #heldFor: HeldFor = 'handler'
   #paused = false
 
   /** Holds all messages until `admit`. */
-  constructor (owner: HeldInboxOwner, options: HeldInboxOptions) {
+  constructor (owner: HeldInboxOwner, options: InboxOptions) {
     super(owner, options)
     this.#owner = owner
     this.#options = options

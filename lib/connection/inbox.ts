@@ -5,11 +5,16 @@ import type { MessageData } from '../protocol/message-assembler.ts'
 /** Counted for each queued message besides its bytes, so that empty messages do not queue for nothing. */
 const MESSAGE_OVERHEAD = 64
 
+/** Bytes that may always wait, however small the largest message is. */
+const LEAST_BYTES = 65_536
+
 export interface InboxOptions {
   /** Messages whose handlers may run at the same time. */
   readonly concurrency: number
   /** Messages that may wait behind them; then `onFull` is called. */
   readonly maxQueuedMessages: number
+  /** Bytes of one message; as many, and 64 KiB at least, may wait behind running handlers, then `onFull` is called too. */
+  readonly maxPayload: number
 }
 
 export interface InboxOwner {
@@ -17,7 +22,7 @@ export interface InboxOwner {
   deliver (data: MessageData): Promise<unknown> | undefined
   /** That promise was rejected. */
   onRejected (reason: unknown): void
-  /** The queue is full: more would go over `maxQueuedMessages`. */
+  /** The queue is full: by the count of its messages or by their bytes. */
   onFull (): void
   /** The queue has gone down to half after `onFull`. */
   onSpace (): void
@@ -30,6 +35,7 @@ export interface InboxOwner {
 export class Inbox {
   readonly #owner: InboxOwner
   readonly #options: InboxOptions
+  readonly #maxBytes: number
   #queue: MessageData[] = []
   /** Place of the first message that waits in `#queue`; what lies before it is gone. */
   #head = 0
@@ -46,6 +52,7 @@ export class Inbox {
   constructor (owner: InboxOwner, options: InboxOptions) {
     this.#owner = owner
     this.#options = options
+    this.#maxBytes = Math.max(options.maxPayload, LEAST_BYTES)
   }
 
   /** Messages that wait. */
@@ -163,12 +170,13 @@ export class Inbox {
   }
 
   #checkSpace (): void {
-    if (!this.#full || this.length > this.#options.maxQueuedMessages >> 1 || !this.#hasRoom()) return
+    if (!this.#full || this.length > this.#options.maxQueuedMessages >> 1 || this.#bytes > this.#maxBytes / 2 || !this.#hasRoom()) return
     this.#full = false
     this.#owner.onSpace()
   }
 
   #hasRoom (): boolean {
-    return this.length < this.#options.maxQueuedMessages || (this.length === 0 && this.#mayDeliver())
+    if (this.length === 0 && this.#mayDeliver()) return true
+    return this.length < this.#options.maxQueuedMessages && this.#bytes <= this.#maxBytes
   }
 }

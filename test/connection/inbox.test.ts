@@ -76,7 +76,7 @@ t.test('handlers that return nothing are called within the read, one after the o
 
 for (const maxQueuedMessages of [1, 16, 40]) {
   t.test(`T52 maxQueuedMessages ${maxQueuedMessages}: reading stops behind them and goes on when they are handled`, async t => {
-    const { connection, socket, peer } = await openPair(t, { maxQueuedMessages })
+    const { connection, socket, peer } = await openPair(t, { maxQueuedMessages, maxPayload: 16_777_216 })
     const { opened, open } = gate()
     const sizes: number[] = []
     connection.on('message', async (data: Buffer) => {
@@ -248,7 +248,7 @@ t.test('whatever handlers do: every message once, in order, never more than `con
       },
       onEmpty () {},
       onIdle () {}
-    }, { concurrency, maxQueuedMessages })
+    }, { concurrency, maxQueuedMessages, maxPayload: 1_000_000 })
     let pushed = 0
     for (let i = 0; pushed < handlings.length; i++) {
       // A burst goes on as long as there is room, as the reading does.
@@ -278,7 +278,7 @@ t.test('clear throws away what waits, and makes room', async t => {
     onSpace: () => events.push('space'),
     onEmpty: () => events.push('empty'),
     onIdle () {}
-  }, { concurrency: 1, maxQueuedMessages: 2 })
+  }, { concurrency: 1, maxQueuedMessages: 2, maxPayload: 1_000_000 })
   for (const text of ['a', 'b', 'c']) inbox.push(text)
   inbox.clear()
   inbox.push('d')
@@ -286,3 +286,41 @@ t.test('clear throws away what waits, and makes room', async t => {
   await turns(1)
   t.same(events, ['a', 'full', 'space', 'empty', 'd', 'empty'])
 })
+
+// One message of these bytes, or of 64 KiB, may wait, and the one that goes beyond; whatever `maxQueuedMessages` is.
+for (const { maxPayload, size, most } of [
+  { maxPayload: 1_048_576, size: 1_048_576, most: 1 },
+  { maxPayload: 1_048_576, size: 400_000, most: 3 },
+  { maxPayload: 100, size: 100, most: 100 },
+  { maxPayload: 100_000, size: 30_000, most: 4 }
+]) {
+  t.test(`T52 messages of ${size} bytes, the largest ${maxPayload}: ${most} wait`, async t => {
+    const { opened, open } = gate()
+    let full = false
+    const delivered: number[] = []
+    const inbox: Inbox = new Inbox({
+      deliver (data) {
+        delivered.push(data.length)
+        return opened
+      },
+      onRejected () {},
+      onFull () { full = true },
+      onSpace () { full = false },
+      onEmpty () {},
+      onIdle () {}
+    }, { concurrency: 1, maxQueuedMessages: 100, maxPayload })
+    const message = Buffer.alloc(size)
+    inbox.push(message)
+    let waiting = 0
+    while (!full) {
+      inbox.push(message)
+      waiting++
+    }
+    t.equal(waiting, most)
+    t.equal(inbox.length, most)
+    open()
+    await turns(1)
+    t.equal(full, false, 'room again')
+    t.same(delivered, Array.from({ length: most + 1 }, () => size))
+  })
+}
