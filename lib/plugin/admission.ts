@@ -3,6 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ForeignOriginError } from './errors.ts'
 import { makeLimitError, tellLimit } from './handshake-limit.ts'
+import { quieten } from './late-reply.ts'
 import type { RouteSettings } from './options.ts'
 import { makeOriginCheck } from './origin.ts'
 import type { OriginCheck } from './origin.ts'
@@ -50,6 +51,8 @@ export class Admission {
       if (limit === undefined) continue
       const error = makeLimitError(limit, request)
       reply.headers(error.headers)
+      // Fastify logs any 5xx as the server's fault.
+      quieten(reply, 'info')
       upgrade.blame(error.code)
       throw error
     }

@@ -1,20 +1,21 @@
-// What becomes of Fastify's request and reply when the handshake is answered without them.
+// What becomes of Fastify's request and reply when a handshake is refused for a limit: what they still do, and what is logged of it.
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 
-/** What Fastify says, of a reply that comes too late or an error behind it, as if the application had made a mistake. */
+/** What Fastify says of a 503, of a reply that comes too late or an error behind it, as if the application had made a mistake. */
 const COMPLAINTS: ReadonlySet<string | symbol> = new Set(['warn', 'error'])
 
 /**
- * Lowers what is logged through a reply to debug: the peer has its answer, and that a hook has ended later, in whatever way, is no
- * news. The application's own lines mostly go through `request.log`, and stay.
+ * Lowers what is logged through a reply. To debug where the peer has its answer: that a hook has ended later, in whatever way, is no
+ * news. To info where the answer is the peer's own doing: a flood of handshakes is none of errors. The application's own lines mostly
+ * go through `request.log`, and stay.
  */
-export function quieten (reply: FastifyReply): void {
+export function quieten (reply: FastifyReply, level: 'debug' | 'info' = 'debug'): void {
   reply.log = new Proxy(reply.log, {
     get (log, name) {
       // Loggers may be of any make: their methods are called on themselves.
-      const member: unknown = Reflect.get(log, COMPLAINTS.has(name) ? 'debug' : name)
+      const member: unknown = Reflect.get(log, COMPLAINTS.has(name) ? level : name)
       return typeof member === 'function' ? member.bind(log) as unknown : member
     }
   })

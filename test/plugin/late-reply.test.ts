@@ -24,6 +24,12 @@ t.test('complaints become debug lines, all else stays', async (t) => {
   reply.log.debug('d')
   t.same(log.lines, [['debug', 'a'], ['debug', 'b'], ['info', 'c'], ['debug', 'd']])
   t.equal(reply.log.level, 'debug')
+  log.lines.length = 0
+  const other = { log } as unknown as FastifyReply // as above
+  quieten(other, 'info')
+  other.log.error('a')
+  other.log.debug('b')
+  t.same(log.lines, [['info', 'a'], ['debug', 'b']])
 })
 
 t.test('a request is aborted without its socket, and what comes next comes last', async (t) => {

@@ -52,7 +52,7 @@ for (const { name, refusal } of CAP_ROWS) {
       subscribe('fastify-typed-websocket:limit', listener)
       t.teardown(() => unsubscribe('fastify-typed-websocket:limit', listener))
       const made = await makeApp(t, { plugin: isRoutes ? {} : { [name]: 3 } })
-      const { app, listen, open } = made
+      const { app, logs, listen, open } = made
       const isPending = name === 'maxPendingHandshakes'
       const goOn: Array<() => void> = []
       const onRequest = async (): Promise<void> => { if (isPending) await new Promise<void>((resolve) => { goOn.push(resolve) }) }
@@ -90,6 +90,8 @@ for (const { name, refusal } of CAP_ROWS) {
       const code = String(refusal[1])
       await until(() => app.websocket.metrics().refused[code] === heard.length)
       t.same(new Set(heard), new Set([name]))
+      t.ok(logs.some(({ err }) => (err as { code?: string } | undefined)?.code === code), 'the log tells')
+      t.same(logs.filter(({ level }) => level > 30), [], 'but of no error: it is the peers\' doing')
       for (const client of [...clients, next, again]) client.destroy()
       for (const go of goOn) go()
       await until(() => app.websocket.connections.size === 0 && app.websocket.metrics().pending === 0)
