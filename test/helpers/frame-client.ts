@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
-import { FrameReader } from './wire-frames.ts'
+import { encodeFrame, FrameReader } from './wire-frames.ts'
 import type { ReceivedFrame } from './wire-frames.ts'
 
 /** How the connection came to its end: the server's FIN, an error of the socket, or the client's deadline. */
@@ -16,6 +16,8 @@ export interface FrameClientOptions {
   readonly headers?: readonly string[]
   /** Milliseconds that the whole connection may take; the socket is destroyed then. */
   readonly deadline?: number
+  /** Answers each ping, as a live peer does. Default false. */
+  readonly answersPings?: boolean
 }
 
 const KEY_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -33,12 +35,14 @@ export class FrameClient {
   ending: Ending | undefined
   readonly #socket: Socket
   readonly #reader = new FrameReader()
+  readonly #answersPings: boolean
   readonly #raw: Buffer[] = []
   #rawLength = 0
   #wake: Array<() => void> = []
 
-  constructor (socket: Socket, deadline: number) {
+  constructor (socket: Socket, deadline: number, answersPings = false) {
     this.#socket = socket
+    this.#answersPings = answersPings
     const timer = setTimeout(() => this.#finish('deadline'), deadline)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('end', () => this.#finish('fin'))
@@ -138,7 +142,9 @@ export class FrameClient {
     this.#rawLength += chunk.length
     if (this.fault === undefined) {
       try {
-        this.frames.push(...this.#reader.receiveData(chunk))
+        const frames = this.#reader.receiveData(chunk)
+        this.frames.push(...frames)
+        if (this.#answersPings) this.#answer(frames)
       } catch (error) {
         // the reader throws nothing but errors of its own
         this.fault = error as Error
@@ -146,6 +152,12 @@ export class FrameClient {
       }
     }
     this.#notify()
+  }
+
+  #answer (frames: readonly ReceivedFrame[]): void {
+    for (const { opcode, payload } of frames) {
+      if (opcode === 9 && this.#socket.writable) this.#socket.write(encodeFrame({ opcode: 10, payload }))
+    }
   }
 
   #finish (ending: Ending): void {
@@ -163,7 +175,7 @@ export class FrameClient {
 
 /** Connects to 127.0.0.1 and shakes hands (§4.1); rejects with the head of the answer if that is not a right 101. */
 export async function openFrames (options: FrameClientOptions): Promise<FrameClient> {
-  const { port, path = '/', headers = [], deadline = 20_000 } = options
+  const { port, path = '/', headers = [], deadline = 20_000, answersPings = false } = options
   const key = randomBytes(16).toString('base64')
   const accept = createHash('sha1').update(key + KEY_SUFFIX).digest('base64')
   const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
@@ -180,7 +192,7 @@ export async function openFrames (options: FrameClientOptions): Promise<FrameCli
     socket.destroy()
     throw new Error(`not upgraded: ${head}`)
   }
-  const client = new FrameClient(socket, deadline)
+  const client = new FrameClient(socket, deadline, answersPings)
   if (rest.length > 0) socket.unshift(rest)
   return client
 }
