@@ -23,8 +23,8 @@ const DEFAULTS = {
 } as const
 
 const PLUGIN_DEFAULTS = {
-  // Before the route is known it is the plugin's that holds.
-  handshakeTimeout: DEFAULTS.handshakeTimeout,
+  // Before the route is known it is the plugin's that holds. A number and not DEFAULTS', for the declarations are made without inference.
+  handshakeTimeout: 10_000,
   shutdownTimeout: 10_000,
   shutdownStagger: 0,
   maxPendingHandshakes: 1_000
