@@ -68,7 +68,7 @@ export async function startEchoServer (): Promise<EchoServer> {
   const census = new Census()
   const held: HeldConnection[] = []
   // a server that only waits for its closeTimeout must fail a test, so that is longer than the client's deadline
-  await app.register(websocket, { maxPayload: 16 * 1024 * 1024, closeTimeout: 60_000 })
+  await app.register(websocket, { maxPayload: 16 * 1024 * 1024, maxBufferedAmount: 64 * 1024 * 1024, closeTimeout: 60_000 })
   app.get('/echo', { websocket: true }, (connection) => {
     census.add(connection)
     connection.on('message', (message) => { connection.send(message) })

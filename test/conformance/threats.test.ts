@@ -4,11 +4,12 @@ import type { Test } from 'tap'
 import { encodeFrame as buildFrame, frameLength, textFrameBound, writeFrame, writeTextFrame } from '../../lib/protocol/frame-builder.ts'
 import { openFrames } from '../helpers/frame-client.ts'
 import type { FrameClient } from '../helpers/frame-client.ts'
-import { closeCodeOf, closePayload, encodeFrame, maskBytes } from '../helpers/wire-frames.ts'
+import { escaped } from '../helpers/guard.ts'
+import { closePayload, encodeFrame, maskBytes } from '../helpers/wire-frames.ts'
 import type { FrameToSend } from '../helpers/wire-frames.ts'
 import { startEchoServer } from './echo-server.ts'
 import type { HeldConnection } from './echo-server.ts'
-import { fuzzFrame, seededRandom } from './fuzz.ts'
+import { fuzzServer } from './live-fuzz.ts'
 import type { Row } from './row.ts'
 import { runPool, runRow, waysOf } from './run-row.ts'
 import type { Way } from './run-row.ts'
@@ -20,11 +21,6 @@ const AT_ONCE = 16
 const MOST_FAILURES = 40
 
 t.setTimeout(600_000)
-
-/** What no test may cause anywhere in the process. */
-const escaped: unknown[] = []
-process.on('uncaughtException', (error) => escaped.push(error))
-process.on('unhandledRejection', (reason) => escaped.push(reason))
 
 const server = await startEchoServer()
 t.teardown(() => server.close())
@@ -64,44 +60,14 @@ t.test('T10 random and mutated frames end in events or a close', async (t) => {
   const seed = Number(process.env['FUZZ_SEED'] ?? 20_260)
   const total = Number(process.env['FUZZ_FRAMES'] ?? 20_000)
   t.comment(`FUZZ_SEED=${seed} FUZZ_FRAMES=${total}`)
-  const random = seededRandom(seed)
-  const routes = ['/echo', '/pulled', '/typed']
-  const wrong: unknown[] = []
-  const seen = new Map<string, number>()
-  const see = (what: string): void => { seen.set(what, (seen.get(what) ?? 0) + 1) }
-  let sent = 0
-
-  async function attack (): Promise<void> {
-    const path = routes[random(routes.length)] ?? '/echo'
-    const frames = Array.from({ length: 1 + random(12) }, () => fuzzFrame(random))
-    const wire = Buffer.concat(frames)
-    const cuts = random(2) === 0 ? [] : Array.from({ length: 1 + random(5) }, () => random(wire.length)).sort((a, b) => a - b)
-    const leaves = random(20)
-    sent += frames.length
-    const client = await openFrames({ port: server.port, path })
-    await client.writeCut(wire, cuts)
-    if (leaves === 0) return client.reset()
-    client.end()
-    const ending = await client.untilEnd()
-    const code = client.closeFrame === undefined ? undefined : closeCodeOf(client.closeFrame.payload)
-    see(code === undefined ? 'no Close' : `Close ${code}`)
-    for (const frame of client.frames) see(`opcode ${frame.opcode}`)
-    const isLegal = code === undefined || code === 1005 || (code >= 1000 && code <= 4999)
-    if (ending === 'deadline' || client.fault !== undefined || !isLegal) {
-      wrong.push({ path, ending, fault: client.fault?.message, code, wire: wire.toString('hex'), cuts })
-    }
-  }
-
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    while (sent < total && wrong.length < MOST_FAILURES) await attack()
-  }))
+  const { seen, wrong } = await fuzzServer({ port: server.port, seed, frames: total })
   t.strictSame(wrong.slice(0, 5), [])
   t.comment([...seen].sort().map(([what, count]) => `${what}: ${count}`).join(', '))
   for (const what of ['no Close', 'Close 1002', 'Close 1007', 'Close 1008', 'Close 1009', 'opcode 1', 'opcode 2', 'opcode 10']) {
     t.ok(seen.has(what), `${what} was among what came back`)
   }
 
-  for (const path of routes) {
+  for (const path of ['/echo', '/pulled', '/typed']) {
     const client = await openFrames({ port: server.port, path })
     const note = '{"type":"note","text":"still here"}'
     await client.write(encodeFrame({ opcode: 1, payload: note }))

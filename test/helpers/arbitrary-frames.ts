@@ -7,7 +7,18 @@ import type { FrameToSend } from './wire-frames.ts'
 export const SEED = Number(process.env.FUZZ_SEED ?? 6455)
 
 export function parameters (numRuns: number): { seed: number, numRuns: number } {
-  return { seed: SEED, numRuns: Number(process.env.FUZZ_RUNS ?? numRuns) }
+  const runs = Number(process.env.FUZZ_RUNS ?? numRuns)
+  countCases(runs)
+  return { seed: SEED, numRuns: runs }
+}
+
+let cases = 0
+// The long run (test/fuzz.ts) asks how many there were.
+if (process.env.FUZZ_COUNT === '1') process.on('exit', () => { console.log(`# fuzz cases: ${cases}`) })
+
+/** Takes note of cases that a test is about to run. */
+export function countCases (count: number): void {
+  cases += count
 }
 
 /** Mostly short; sometimes around the lengths where the header changes. */

@@ -1,4 +1,5 @@
-// Header fields from anywhere: what is read is right, nothing but the named errors comes out, and time is linear in the input.
+// Header fields from anywhere: what is read is right, and nothing but the named errors comes out. That it takes linear time is
+// in header-time.test.ts.
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
@@ -6,13 +7,18 @@ import { formatExtensions, parseAgreedExtensions, parseExtensions } from '../../
 import type { ExtensionOffer } from '../../lib/protocol/extensions.ts'
 import { buildRequest, generateKey, judgeResponse } from '../../lib/protocol/handshake-client.ts'
 import { HandshakeError } from '../../lib/protocol/handshake-errors.ts'
-import { buildResponseHeaders, isHost, judgeRequest } from '../../lib/protocol/handshake.ts'
-import { hasListMember, isFieldValue, splitList, trimWhitespace, unquote } from '../../lib/protocol/header-fields.ts'
+import { buildResponseHeaders, judgeRequest } from '../../lib/protocol/handshake.ts'
+import { isFieldValue, splitList, unquote } from '../../lib/protocol/header-fields.ts'
+import { countCases } from '../helpers/arbitrary-frames.ts'
+import { GOOD_ANSWER, GOOD_REQUEST, judge } from '../helpers/good-handshake.ts'
 
 const PARAMETERS = { seed: Number(process.env.FUZZ_SEED ?? 6455), numRuns: Number(process.env.FUZZ_RUNS ?? 2000) }
 t.comment(`seed ${PARAMETERS.seed}, ${PARAMETERS.numRuns} runs`)
 
-const check = <T>(property: fc.IProperty<T>): void => fc.assert(property, PARAMETERS)
+const check = <T>(property: fc.IProperty<T>): void => {
+  countCases(PARAMETERS.numRuns)
+  fc.assert(property, PARAMETERS)
+}
 
 const TOKEN_CHARS = [..."!#$%&'*+-.^_`|~0123456789ABCXYZabcxyz"]
 const token = fc.string({ unit: fc.constantFrom(...TOKEN_CHARS), minLength: 1, maxLength: 8 })
@@ -89,21 +95,6 @@ const LIKELY = [
   'permessage-deflate; a, b', '0', ''
 ]
 const field = fc.tuple(fc.oneof(fc.constantFrom(...NAMES), fc.string()), fc.oneof(fc.constantFrom(...LIKELY), wild, fc.string()))
-const GOOD_REQUEST = [
-  'Host', 'server.example.com', 'Upgrade', 'websocket', 'Connection', 'Upgrade', 'Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version', '13'
-]
-const GOOD_ANSWER = ['Upgrade', 'websocket', 'Connection', 'Upgrade', 'Sec-WebSocket-Accept', 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=']
-
-/** Runs a judge and tells what came of it; anything but a HandshakeError goes on to fail the property. */
-function judge<T> (act: () => T): T | HandshakeError {
-  try {
-    return act()
-  } catch (error) {
-    if (error instanceof HandshakeError) return error
-    throw error
-  }
-}
-
 t.test('T34 any request is a handshake that can be answered, or a HandshakeError', async t => {
   let accepted = 0
   check(fc.property(fc.array(field, { maxLength: 6 }), fc.boolean(), fc.nat(20), (fields, good, odd) => {
@@ -144,112 +135,4 @@ t.test('what a client offers is what the server sees, and what it chooses is wha
     const got = judgeResponse({ statusCode: 101, rawHeaders: Object.entries(answer).flat() }, { key, protocols, extensions })
     return isDeepStrictEqual(seen, { key, protocols, extensions }) && isDeepStrictEqual(got, { protocol: protocol ?? '', extensions: agreed })
   }))
-})
-
-// Time. Each shape is read once at 64 KiB and 64 times at 1 KiB: the same work if it is linear, 64 times as much if it is quadratic.
-// The fastest of many runs counts, so that a busy machine does not.
-const SMALL = 1024
-const TIMES = 64
-const ALLOWED = 8
-const RUNS = 12
-
-const makeText = (unit: string, size: number, start = ''): string => start + unit.repeat(Math.ceil(size / unit.length)).slice(0, size)
-
-const texts = [
-  { name: 'commas', unit: ',' },
-  { name: 'white space', unit: ' ' },
-  { name: 'white space before a character', unit: ' ', start: 'x;' },
-  { name: 'one long token', unit: 'a' },
-  { name: 'members', unit: 'a,' },
-  { name: 'offers', unit: 'a; b=c, ' },
-  { name: 'parameters', unit: '; a=b', start: 'x' },
-  { name: 'parameters without a value', unit: ';a', start: 'x' },
-  { name: 'equals signs', unit: '=', start: 'x;a' },
-  { name: 'quotes', unit: '"' },
-  { name: 'quotes that nothing closes', unit: '\\",', start: '"' },
-  { name: 'quotes that nothing closes, each in an offer', unit: ', x; y=\\"', start: 'x; y="' },
-  { name: 'escapes in a quoted value', unit: '\\a', start: 'x; y="' },
-  { name: 'quoted values', unit: '; a="b"', start: 'x' },
-  { name: 'escaped backslashes', unit: '\\', start: '"' },
-  { name: 'semicolons', unit: ';', start: 'x' },
-  { name: 'host characters', unit: 'a.' },
-  { name: 'ports', unit: ':1', start: 'a' },
-  { name: 'brackets', unit: '[:' },
-  { name: 'digits of a port', unit: '1', start: 'a:' }
-]
-const readers: Array<{ name: string, read: (text: string) => unknown }> = [
-  { name: 'splitList', read: splitList },
-  { name: 'hasListMember', read: text => hasListMember([text], 'upgrade') },
-  { name: 'trimWhitespace', read: text => trimWhitespace(`x${text}x`) },
-  { name: 'parseExtensions', read: parseExtensions },
-  { name: 'isHost', read: isHost },
-  ...['Host', 'Upgrade', 'Connection', 'Sec-WebSocket-Key', 'Sec-WebSocket-Version', 'Sec-WebSocket-Protocol', 'Sec-WebSocket-Extensions'].map(name => ({
-    name: `judgeRequest, ${name}`,
-    read: (text: string) => judge(() => judgeRequest({
-      method: 'GET', httpVersion: '1.1', rawHeaders: replaceField(GOOD_REQUEST, name, text)
-    }))
-  }))
-]
-
-function replaceField (rawHeaders: readonly string[], name: string, value: string): string[] {
-  const at = rawHeaders.indexOf(name)
-  return at === -1 ? [...rawHeaders, name, value] : rawHeaders.toSpliced(at + 1, 1, value)
-}
-
-/** How much longer `large` takes than `small`, at the best of each. */
-function compareTimes (small: () => unknown, large: () => unknown): number {
-  let bestSmall = Infinity
-  let bestLarge = Infinity
-  for (let run = 0; run < RUNS; run++) {
-    bestSmall = Math.min(bestSmall, measure(small))
-    bestLarge = Math.min(bestLarge, measure(large))
-    if (run > 2 && bestLarge < bestSmall * ALLOWED) break
-  }
-  return bestLarge / bestSmall
-}
-
-function measure (act: () => unknown): number {
-  const start = performance.now()
-  act()
-  return performance.now() - start
-}
-
-/** Reads one text TIMES times, and one that is TIMES as long once. */
-function compareSizes (read: (text: string) => unknown, unit: string, start?: string): number {
-  // Joined texts are trees until someone looks inside: let that not be the first reader.
-  const flat = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')
-  const short = flat(makeText(unit, SMALL, start))
-  const long = flat(makeText(unit, SMALL * TIMES, start))
-  return compareTimes(() => { for (let n = 0; n < TIMES; n++) read(short) }, () => read(long))
-}
-
-for (const { name, read } of readers) {
-  t.test(`T34 time is linear: ${name}`, async t => {
-    for (const { name: shape, unit, start } of texts) {
-      const ratio = compareSizes(read, unit, start)
-      t.ok(ratio < ALLOWED, `${shape}: ${ratio.toFixed(2)} times as long`)
-    }
-  })
-}
-
-t.test('T34 time is linear: different subprotocols, and repeated fields', async t => {
-  const makeNames = (count: number): string => Array.from({ length: count }, (_, n) => `p${n}`).join(',')
-  const makeFields = (count: number): string[] => Array.from({ length: count }, () => ['Sec-WebSocket-Protocol', 'a']).flat()
-  const read = (fields: readonly string[]): unknown => judge(() => judgeRequest({ method: 'GET', httpVersion: '1.1', rawHeaders: [...GOOD_REQUEST, ...fields] }, 0))
-  const times = (act: () => unknown) => () => { for (let n = 0; n < TIMES; n++) act() }
-  const [fewNames, manyNames] = [['Sec-WebSocket-Protocol', makeNames(200)], ['Sec-WebSocket-Protocol', makeNames(200 * TIMES)]] as const
-  const [fewFields, manyFields] = [makeFields(200), makeFields(200 * TIMES)]
-  for (const [few, many] of [[fewNames, manyNames], [fewFields, manyFields]] as const) {
-    const ratio = compareTimes(times(() => read(few)), () => read(many))
-    t.ok(ratio < ALLOWED, `${ratio.toFixed(2)} times as long`)
-  }
-})
-
-t.test('the measurement sees what is quadratic', async t => {
-  const quadratic = (text: string): number => {
-    let found = 0
-    for (let at = 0; at < text.length; at += 16) found += text.indexOf('!', at)
-    return found
-  }
-  t.ok(compareSizes(quadratic, 'a') > ALLOWED)
 })

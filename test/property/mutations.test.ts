@@ -65,7 +65,7 @@ t.test('T10 mutated frames, in both roles, cut anyhow, as by the plain reader', 
 t.test('T10 sessions of random and mutated frames, until the core will have no more', async t => {
   const random = seededRandom(SEED)
   let frames = 0
-  const count = Number(process.env.FUZZ_RUNS ?? 20_000)
+  const { numRuns: count } = parameters(20_000)
   while (frames < count) {
     const { protocol, events } = startRecording('server', 100_000)
     const sent: Buffer[] = []
