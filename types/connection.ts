@@ -161,6 +161,8 @@ export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayl
   resume (): void
   /** The connection as a stream: what is written becomes messages, messages are what is read. */
   createStream (options?: DuplexOptions): Duplex
+  /** What a log shows of it: nothing of the request, whose headers have credentials. */
+  toJSON (): { id: string, protocol: string, readyState: number, remoteAddress: string | undefined }
   /** Takes messages one by one with backpressure; the loop ends when the connection closes. */
   [Symbol.asyncIterator] (): AsyncIterableIterator<Receive>
 }

@@ -314,6 +314,12 @@ export class Connection extends Listeners {
     return iterator
   }
 
+  /** What a log shows of it: a request has credentials in its headers, and loggers go into everything that they are given. */
+  toJSON (): { id: string, protocol: string, readyState: number, remoteAddress: string | undefined } {
+    const { id, protocol, readyState, remoteAddress } = this
+    return { id, protocol, readyState, remoteAddress }
+  }
+
   protected override onAttach (event: string | symbol): void {
     // These two tell nothing that has to be read first.
     if (event !== 'error' && event !== 'drain') this.#scheduleBegin(isMessageEvent(event))

@@ -635,3 +635,9 @@ t.test('a handler that has settled without a listener: what is invalid is refuse
     t.match(faults, [{ message: 'bad' }])
   }
 })
+
+t.test('T41 a log shows what tells it from others, and nothing of the request', async t => {
+  const { connection } = await openPair(t)
+  const { id } = connection
+  t.same(JSON.parse(JSON.stringify({ connection })), { connection: { id, protocol: '', readyState: 1 } })
+})

@@ -31,7 +31,10 @@ async function makeRoutes (t: Test, server: Record<string, unknown>, plugin: Web
     seen.push(bearerToken(request))
     connection.close()
   })
-  app.get('/none', { websocket: true }, (connection) => { connection.close() })
+  app.get('/none', { websocket: true }, (connection) => {
+    connection.log.info({ connection }, 'a connection in a line of the application')
+    connection.close()
+  })
   app.get('/function', { websocket: { protocols (offered) { seen.push(offered); return offered.at(-1) } } }, (connection) => { connection.close() })
   app.get('/async', { websocket: { async protocols (offered) { seen.push(offered); return offered[1] } } }, (connection) => { connection.close() })
   app.get('/chooses-it', { websocket: { protocols: (_offered, request) => tokenOf(request) } }, () => { t.fail('reached') })
