@@ -24,7 +24,7 @@ export interface WebSocketMetrics {
   readonly pending: number
   /** Connections that were opened. */
   readonly opened: number
-  /** Handshakes that were refused, by error code (`FST_WS_FOREIGN_ORIGIN`) or, without one, HTTP status. Beyond 100 different reasons: `other`. */
+  /** Handshakes that were refused, by error code (`FST_WS_FOREIGN_ORIGIN`) or, without one, HTTP status; `gone` where the client left first, `hijacked` where a hook took the socket. Beyond 100 different reasons: `other`. */
   readonly refused: Readonly<Record<string, number>>
   /** Whole messages that came, invalid ones included. */
   readonly messagesReceived: number

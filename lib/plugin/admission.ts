@@ -3,7 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ForeignOriginError } from './errors.ts'
 import { makeLimitError, tellLimit } from './handshake-limit.ts'
-import { quieten } from './late-reply.ts'
+import { quieten, quietenError } from './late-reply.ts'
 import type { RouteSettings } from './options.ts'
 import { makeOriginCheck } from './origin.ts'
 import type { OriginCheck } from './origin.ts'
@@ -37,9 +37,9 @@ export class Admission {
     this.#takePlaces(upgrade, request, reply)
     try {
       const checked = this.#checkOrigin(request)
-      return checked?.catch((error: unknown) => refuseOrigin(error, upgrade, request))
+      return checked?.catch((error: unknown) => refuseOrigin(error, upgrade, reply))
     } catch (error) {
-      refuseOrigin(error, upgrade, request)
+      refuseOrigin(error, upgrade, reply)
     }
   }
 
@@ -61,10 +61,12 @@ export class Admission {
 }
 
 /** What the application's own function has thrown is not this plugin's refusal. */
-function refuseOrigin (error: unknown, upgrade: Upgrade, request: FastifyRequest): never {
+function refuseOrigin (error: unknown, upgrade: Upgrade, reply: FastifyReply): never {
   if (error instanceof ForeignOriginError) {
     upgrade.blame(error.code)
-    tellLimit('allowedOrigins', error, request)
+    tellLimit('allowedOrigins', error, reply.request)
+    // The check has logged it.
+    quietenError(reply, error)
   }
   // Fastify takes a hook that throws nothing for one that has nothing against it.
   throw error ?? new Error('allowedOrigins threw without an error')

@@ -3,6 +3,9 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 
+/** What lines about an error are logged with, debug apart. */
+const LEVELS: ReadonlySet<string | symbol> = new Set(['info', 'warn', 'error'])
+
 /** What Fastify says of a 503, of a reply that comes too late or an error behind it, as if the application had made a mistake. */
 const COMPLAINTS: ReadonlySet<string | symbol> = new Set(['warn', 'error'])
 
@@ -13,12 +16,26 @@ const COMPLAINTS: ReadonlySet<string | symbol> = new Set(['warn', 'error'])
  */
 export function quieten (reply: FastifyReply, level: 'debug' | 'info' = 'debug'): void {
   reply.log = new Proxy(reply.log, {
+    get: (log, name) => memberOf(log, COMPLAINTS.has(name) ? level : name)
+  })
+}
+
+/** Lowers to debug what is logged of one error through a reply, as it has a line of its own that says more. */
+export function quietenError (reply: FastifyReply, error: Error): void {
+  const isAbout = (what: unknown): boolean => what === error || (typeof what === 'object' && what !== null && 'err' in what && what.err === error)
+  reply.log = new Proxy(reply.log, {
     get (log, name) {
-      // Loggers may be of any make: their methods are called on themselves.
-      const member: unknown = Reflect.get(log, COMPLAINTS.has(name) ? level : name)
-      return typeof member === 'function' ? member.bind(log) as unknown : member
+      const [member, debug] = [memberOf(log, name), memberOf(log, 'debug')]
+      if (!LEVELS.has(name) || typeof member !== 'function' || typeof debug !== 'function') return member
+      return (...args: unknown[]): unknown => (isAbout(args[0]) ? debug : member)(...args) as unknown
     }
   })
+}
+
+/** Loggers may be of any make: their methods are called on themselves. */
+function memberOf (log: object, name: string | symbol): unknown {
+  const member: unknown = Reflect.get(log, name)
+  return typeof member === 'function' ? member.bind(log) as unknown : member
 }
 
 /**

@@ -1,4 +1,5 @@
 // What an option may be: a rule for each, in words and as a check. Knows no default, and nothing of how options are laid over each other.
+import { inspect } from 'node:util'
 import { isToken } from '../protocol/header-fields.ts'
 import type { WebSocketPluginOptions, WebSocketRouteOptions } from '../../types/index.ts'
 import { InvalidOptionError } from './errors.ts'
@@ -13,6 +14,9 @@ export interface Rule {
   /** Of an option that is an object: the rules for what is in it. */
   readonly fields?: Readonly<Record<string, Rule>>
 }
+
+/** Characters of a value in an error. */
+const MAX_SHOWN = 80
 
 /** The longest time that a timer of Node can be set to, in ms. */
 const MAX_TIMEOUT = 2 ** 31 - 1
@@ -32,7 +36,7 @@ const FUNCTION: Rule = { allowed: 'a function', accepts: value => typeof value =
 const OBJECT: Rule = { allowed: 'an object', accepts: isPlainObject }
 const PROTOCOLS: Rule = {
   allowed: 'an array of different subprotocol names (tokens) or a function',
-  accepts: value => typeof value === 'function' || (Array.isArray(value) && value.every(isName) && new Set(value).size === value.length)
+  accepts: value => typeof value === 'function' || (Array.isArray(value) && Array.from(value).every(isName) && new Set(value).size === value.length)
 }
 const HEARTBEAT: Rule = {
   allowed: 'false or an object with interval and timeout',
@@ -108,11 +112,13 @@ export function checkOptions (given: object, rules: Readonly<Record<string, Rule
   return Object.fromEntries(options)
 }
 
-/** Shows a value in an error: short, and what a string or an object is at first sight. */
+/** Shows a value in an error: on one line, short whatever is in it, and without running any code of its own. */
 export function show (value: unknown): string {
   if (typeof value === 'function') return 'a function'
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? `[${value.map(show).join(', ')}]`.slice(0, 80) : 'an object'
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value)
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_SHOWN))
+  if (typeof value !== 'object' || value === null) return String(value)
+  const shown = inspect(value, { depth: 1, maxArrayLength: 5, maxStringLength: MAX_SHOWN, breakLength: Infinity, compact: true, customInspect: false })
+  return shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}...` : shown
 }
 
 /** Anything else that is an object has its options, if it has any, where they would not be seen. */

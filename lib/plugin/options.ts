@@ -98,8 +98,7 @@ export function readRouteOptions (
   if (given !== undefined && typeof given !== 'boolean' && !isPlainObject(given)) {
     throw new InvalidOptionError('websocket', owner, `got ${show(given)}, must be true, false or an object of options`)
   }
-  // As above.
-  const own = typeof given === 'object' ? checkOptions(given, ROUTE_RULES, owner) as WebSocketRouteOptions : {}
+  const own = typeof given === 'object' ? checkRouteOptions(given, owner) : {}
   return {
     ...DEFAULTS,
     ...withoutCaps(plugin),
@@ -108,6 +107,15 @@ export function readRouteOptions (
     rateLimit: mergeRateLimit(own.rateLimit, plugin.rateLimit),
     maxPayload: own.maxPayload ?? plugin.maxPayload ?? bodyLimit ?? instance.initialConfig.bodyLimit ?? DEFAULT_BODY_LIMIT
   }
+}
+
+/** @throws `FST_WS_INVALID_OPTION` */
+function checkRouteOptions (given: object, owner: string): WebSocketRouteOptions {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || Object.hasOwn(ROUTE_RULES, name) || !Object.hasOwn(PLUGIN_RULES, name)) continue
+    throw new InvalidOptionError(name, owner, 'it is an option of the plugin only')
+  }
+  return checkOptions(given, ROUTE_RULES, owner) as WebSocketRouteOptions // as above
 }
 
 function withoutCaps (plugin: PluginSettings): Omit<PluginSettings, 'maxConnections' | 'maxConnectionsPerIp' | 'maxPendingHandshakes'> {

@@ -13,6 +13,12 @@ type Listed = string | RegExp
 /** Longer than any host name with its scheme and port. What is longer is no origin, and no regular expression is run on it. */
 const MAX_ORIGIN_LENGTH = 512
 
+/** RFC 1035 §2.3.4, less what only its wire format has; a dot that ends the name is not counted. */
+const MAX_HOST_LENGTH = 253
+
+/** What `allowedOrigins` takes for a string that is no origin. */
+const KEYWORDS: readonly string[] = ['same-origin', 'null', '*']
+
 /** Of a value that the peer chose, in the log. */
 const MAX_LOGGED = 200
 
@@ -94,10 +100,14 @@ function makeMatcher (listed: readonly Listed[]): (origin: string) => boolean {
 function normalizeOrigin (text: string): string | undefined {
   if (text.length > MAX_ORIGIN_LENGTH) return undefined
   const [matched, scheme = '', host = '', port] = ORIGIN.exec(text.toLowerCase()) ?? []
-  if (matched === undefined || Number(port) > 65_535) return undefined
+  if (matched === undefined || isTooLong(host) || Number(port) > 65_535) return undefined
   const defaultPort = DEFAULT_PORTS[scheme]
   if (defaultPort !== undefined && host === '') return undefined
   return port === undefined || port === defaultPort ? `${scheme}://${host}` : `${scheme}://${host}:${port}`
+}
+
+function isTooLong (host: string): boolean {
+  return host.length > MAX_HOST_LENGTH && host.replace(/\.$/, '').length > MAX_HOST_LENGTH
 }
 
 /** The origin that the request was sent to, as Fastify knows it: with `trustProxy`, by what the proxy says. */
@@ -107,11 +117,16 @@ function readOwnOrigin ({ protocol, host }: FastifyRequest): string | undefined 
   return normalizeOrigin(`${PAGE_SCHEMES[scheme] ?? scheme}://${host.replace(/:$/, '')}`)
 }
 
-/** Logs the refusal, once, with what would allow it; the peer is not told. */
+/**
+ * Logs the refusal with both origins and what would allow it, none of which the peer is told. That it stays the only line above debug
+ * is up to whoever hands the error to Fastify.
+ */
 function refuse (origin: string, request: FastifyRequest, { expected, own }: { expected: string, own?: string | undefined }): Error {
   const cure = findCure(origin, request, own)
-  request.log.info({ origin: cut(origin), expected: cut(expected) }, `a WebSocket handshake was refused: its Origin is foreign. ${cure}`)
-  return new ForeignOriginError()
+  const error = new ForeignOriginError()
+  // Without the error itself, whose stack is always the same: a page of somebody else's decides how many of these lines there are.
+  request.log.info({ code: error.code, origin: cut(origin), expected: cut(expected) }, `a WebSocket handshake was refused: its Origin is foreign. ${cure}`)
+  return error
 }
 
 function findCure (origin: string, request: FastifyRequest, own: string | undefined): string {
@@ -137,7 +152,7 @@ function cut (text: string): string {
 /** Tells whether a value is of the kinds that `allowedOrigins` takes, with nothing but origins for strings. */
 export function isAllowedOrigins (value: unknown): value is WebSocketAllowedOrigins {
   if (value === true || typeof value === 'function') return true
-  return Array.isArray(value) ? value.every(isListable) : isListable(value)
+  return Array.isArray(value) ? Array.from(value).every(isListable) : isListable(value) // `every` alone passes over gaps
 }
 
 /**
@@ -147,22 +162,30 @@ export function isAllowedOrigins (value: unknown): value is WebSocketAllowedOrig
  */
 export function explainOrigins (value: unknown): string | undefined {
   const wrong: unknown = Array.isArray(value) ? value.find(entry => !isListable(entry)) : value
-  return typeof wrong === 'string' ? `${JSON.stringify(cut(wrong))} is no origin: ${findRemedy(wrong)}` : undefined
+  if (typeof wrong !== 'string') return undefined
+  return `${JSON.stringify(cut(wrong))} is no origin: ${findRemedy(wrong)}. Beside origins there are 'same-origin', 'null', '*', regular expressions and a function`
 }
 
 function findRemedy (wrong: string): string {
+  const keyword = KEYWORDS.find(word => lettersOf(word) === lettersOf(wrong) && lettersOf(word) !== '')
+  if (keyword !== undefined) return `write ${JSON.stringify(keyword)}`
   if (wrong.includes('*')) return 'use a regular expression for more than one, such as /^https:\\/\\/[a-z\\d-]+\\.example\\.org$/'
   if (!/^[a-z][a-z\d+.-]*:\/\//i.test(wrong)) {
     const guess = `https://${wrong.replace(/^\/+/, '')}`
     return `say the scheme, as in ${JSON.stringify(isListable(guess) ? guess : 'https://example.org')}`
   }
   const spelled = spellOrigin(wrong)
+  if (isTooLong(/^[^:]+:\/\/([^/?#:]*)/.exec(spelled ?? '')?.[1] ?? '')) return `a host name has ${MAX_HOST_LENGTH} characters at most`
   return spelled === undefined ? 'write scheme://host or scheme://host:port' : `browsers send it as ${JSON.stringify(spelled)}`
+}
+
+function lettersOf (text: string): string {
+  return text.toLowerCase().replace(/[^a-z]/g, '')
 }
 
 function isListable (entry: unknown): entry is Listed {
   if (typeof entry !== 'string') return isRegExp(entry)
-  if (entry === '*' || entry === 'same-origin' || entry === 'null') return true
+  if (KEYWORDS.includes(entry)) return true
   // A character like any other in a name, but not what is meant by it.
   if (entry.includes('*')) return false
   const normalized = normalizeOrigin(entry)

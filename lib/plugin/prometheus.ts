@@ -3,10 +3,12 @@
 import type { FastifyInstance } from 'fastify'
 import { Meter } from '../connection/meter.ts'
 import { readMetrics } from '../hub/metrics.ts'
+import { UsageError } from '../protocol/errors.ts'
 import type { WebSocketLatencyMetrics, WebSocketMetrics } from '../../types/metrics.ts'
 
 export interface PrometheusRegistry {
   registerMetric (metric: never): void
+  getSingleMetric (name: string): unknown
 }
 
 /** What prom-client's classes are made with. */
@@ -75,19 +77,21 @@ const COUNTERS: ReadonlyArray<{ name: string, help: string, labelNames?: string[
   { name: 'bytes_dropped_total', help: 'Bytes of the messages that were not sent as their peer was too slow', read: ({ droppedBytes }) => [[{}, droppedBytes]] }
 ]
 
+const LATENCY = 'latency_seconds'
+
 /**
  * Registers gauges, counters and a histogram of all WebSocket connections of the instance's server with prom-client.
  *
- * May be called before or after the plugin has loaded. A second call for the same registry throws prom-client's own error,
- * unless it has another `prefix`.
+ * May be called before or after the plugin has loaded. When it throws, nothing has been registered.
  *
  * @param promClient - the module `prom-client`, 15 or newer
+ * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for what cannot be used, and for a name that one of the registries has already: a
+ * second call for the same registry needs another `prefix`
  * @throws when the instance has started without the plugin; before that, `ready()` rejects if the plugin does not come
  */
 export function registerPrometheus (fastify: FastifyInstance, promClient: PrometheusClient, options: PrometheusOptions = {}): void {
+  const { prefix, registers } = checkArguments(promClient, options)
   requirePlugin(fastify)
-  const { prefix = '' } = options
-  const registers = [...options.registers ?? [promClient.register]]
   const snapshot = snapshotOf(fastify)
 
   for (const { name, help, read } of GAUGES) {
@@ -108,8 +112,45 @@ export function registerPrometheus (fastify: FastifyInstance, promClient: Promet
     }
     new promClient.Counter(config as never) // as above
   }
-  const latency = new LatencyHistogram(`${prefix}websocket_latency_seconds`, snapshot)
+  const latency = new LatencyHistogram(`${prefix}websocket_${LATENCY}`, snapshot)
   for (const register of registers) register.registerMetric(latency as never) // as above
+}
+
+/**
+ * Fills the defaults in. Applications without types call this as well, and what prom-client says of a wrong argument is about its insides.
+ *
+ * @throws {UsageError} `FST_WS_INVALID_ARGUMENT`
+ */
+function checkArguments (promClient: PrometheusClient, options: PrometheusOptions): Required<PrometheusOptions> {
+  if (typeof options !== 'object' || options === null) throw invalid('options must be an object with prefix, registers or both')
+  const { prefix = '', registers } = options
+  if (typeof prefix !== 'string' || !/^(?:[a-z_:][\w:]*)?$/i.test(prefix)) throw invalid('prefix must be a string that a metric\'s name can begin with')
+  const isClient = isClientModule(promClient) && (registers !== undefined || isRegistry(promClient.register))
+  if (!isClient) throw invalid('promClient must be the module prom-client, as by import * as promClient from \'prom-client\'')
+  const used: unknown = registers ?? [promClient.register]
+  // A copy has no gaps.
+  if (!Array.isArray(used) || !Array.from(used).every(isRegistry)) throw invalid('registers must be an array of registries of prom-client')
+  const names = [...GAUGES, ...COUNTERS].map(({ name }) => name)
+  for (const name of [...names, LATENCY]) checkName(`${prefix}websocket_${name}`, used)
+  return { prefix, registers: [...used] }
+}
+
+/** prom-client would find it out too, but in the middle. */
+function checkName (name: string, registers: readonly PrometheusRegistry[]): void {
+  if (registers.every(register => register.getSingleMetric(name) === undefined)) return
+  throw invalid(`a metric with the name ${name} has already been registered; give another prefix or registry`)
+}
+
+function isClientModule (value: unknown): boolean {
+  return typeof value === 'object' && value !== null && ['Gauge', 'Counter'].every(name => typeof Reflect.get(value, name) === 'function')
+}
+
+function isRegistry (value: unknown): value is PrometheusRegistry {
+  return typeof value === 'object' && value !== null && ['registerMetric', 'getSingleMetric'].every(name => typeof Reflect.get(value, name) === 'function')
+}
+
+function invalid (detail: string): UsageError {
+  return new UsageError('FST_WS_INVALID_ARGUMENT', detail)
 }
 
 /**

@@ -41,6 +41,8 @@ export class ServerState implements UpgradeOwner {
   readonly #pending = new Set<Upgrade>()
   /** Sockets with a handshake whose turn has not come, or that another listener may take. */
   readonly #waiting = new Map<Duplex, NodeJS.Timeout>()
+  /** Sockets that hooks have hijacked and serve themselves: when the server closes, nobody else ends them. */
+  readonly #hijacked = new Set<Duplex>()
   #maxPending = 0
   #handshakeTimeout = 0
   readonly #abandonTimers: NodeJS.Timeout[] = []
@@ -112,6 +114,17 @@ export class ServerState implements UpgradeOwner {
     this.hub.meter.noteRefused(reason)
   }
 
+  onHijacked (socket: Duplex): void {
+    this.hub.meter.noteRefused('hijacked')
+    this.#hijacked.add(socket)
+    socket.once('close', () => this.#hijacked.delete(socket))
+  }
+
+  onMisanswered ({ reply, request }: Upgrade, statusCode: number): void {
+    const log = reply?.request.log ?? this.#log
+    log.error({ url: pathOf(request) }, `a WebSocket handshake was answered with ${statusCode} by a hook, and refused with 500: only its route can accept it`)
+  }
+
   onGone (upgrade: Upgrade, error: Error | undefined): void {
     this.hub.meter.noteRefused('gone')
     this.#log.debug({ err: error, url: pathOf(upgrade.request) }, 'the client left before its WebSocket handshake was answered')
@@ -132,7 +145,7 @@ export class ServerState implements UpgradeOwner {
     this.#wait(upgrade.release(), LEFT_TO_OTHERS)
   }
 
-  /** Destroys the sockets of all handshakes that have no answer after `timeout` ms. */
+  /** Destroys the sockets of all handshakes that have no answer after `timeout` ms, or had it from a hook that hijacked them. */
   abandonHandshakes (timeout: number): void {
     this.#abandonTimers.push(setTimeout(() => this.#abandonAll(), timeout).unref())
   }
@@ -149,6 +162,7 @@ export class ServerState implements UpgradeOwner {
   #abandonAll (): void {
     for (const upgrade of this.#pending) upgrade.abandon('FST_WS_CLOSING')
     for (const socket of this.#waiting.keys()) this.#giveUp(socket)
+    for (const socket of this.#hijacked) socket.destroy()
   }
 
   #route (request: IncomingMessage, socket: Duplex, head: Buffer, startedAt: number): void {

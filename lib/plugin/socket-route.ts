@@ -16,6 +16,7 @@ import { ClosingError, InvalidRouteError } from './errors.ts'
 import { guardErrorHandler, handleFault } from './fault.ts'
 import { makeClosingError } from './handshake-limit.ts'
 import type { RetryableError } from './handshake-limit.ts'
+import { quieten } from './late-reply.ts'
 import { readRouteOptions } from './options.ts'
 import type { RouteSettings } from './options.ts'
 import type { DeclaredRoute, Registration } from './registration.ts'
@@ -238,6 +239,8 @@ function refuse (error: unknown, upgrade: Upgrade, request: FastifyRequest, repl
   }
   // Here, as a custom error handler of the application would not set them.
   if (hasHeaders(error)) reply.headers(error.headers)
+  // Fastify logs any 5xx as the application's fault.
+  if (error instanceof ClosingError) quieten(reply, 'info')
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
   // Fastify's own codes, and those of the application, are as many as there are statuses, or more.
   if (typeof code === 'string' && code.startsWith('FST_WS_')) upgrade.blame(code)

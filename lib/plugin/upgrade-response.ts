@@ -1,5 +1,5 @@
-// The answer to an upgrade. Owns three rules: a 101 says what was agreed on; it alone leaves the connection open, and every
-// other answer says so; an answer that was given is not added to by whoever comes late.
+// The answer to an upgrade. Owns four rules: a 101 says what was agreed on; without an agreement there is none; it alone leaves
+// the connection open, and every other answer says so; an answer that was given is not added to by whoever comes late.
 import { ServerResponse } from 'node:http'
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http'
 
@@ -14,6 +14,7 @@ const SETTLED = [...AGREEMENT, 'connection', 'upgrade', 'content-length', 'trans
 export class UpgradeResponse extends ServerResponse {
   #agreement: Readonly<Record<string, string>> | undefined
   #isSealed = false
+  #misanswer: number | undefined
 
   static {
     // What Fastify goes by: an answer that is sealed is none of its business any more. Defined so, as Node's types have a property
@@ -26,6 +27,11 @@ export class UpgradeResponse extends ServerResponse {
   constructor (request: IncomingMessage) {
     super(request)
     this.shouldKeepAlive = false
+  }
+
+  /** The status below 200 that somebody has given without an agreement, in place of which the peer got 500. */
+  get misanswer (): number | undefined {
+    return this.#misanswer
   }
 
   /** Says what a 101 has to say; hooks may add to it. */
@@ -67,8 +73,17 @@ export class UpgradeResponse extends ServerResponse {
     if (this.#isSealed) return this
     // As in Node, the reason may be left out.
     const given = typeof reason === 'string' ? headers : reason
+    if (statusCode < 200 && (statusCode !== 101 || this.#agreement === undefined)) return this.#misanswered(statusCode, given)
     const own = statusCode === 101 ? this.#switchHeaders(given) : this.#refusalHeaders(given)
     return typeof reason === 'string' ? super.writeHead(statusCode, reason, own) : super.writeHead(statusCode, own)
+  }
+
+  /** No answer that ends the handshake: the peer would take what follows, or nothing, for one. Fastify lets a hook give it all the same. */
+  #misanswered (statusCode: number, given: Headers | undefined): this {
+    this.#misanswer = statusCode
+    this.removeHeader('upgrade')
+    const { upgrade: _, ...headers } = withLowerCaseNames(Array.isArray(given) ? {} : given)
+    return this.writeHead(500, headers)
   }
 
   #switchHeaders (given: Headers | undefined): Headers | undefined {

@@ -40,6 +40,10 @@ export interface UpgradeOwner {
   onSettled (upgrade: Upgrade): void
   /** It was refused, or is. `reason` is the code of an error of this package, else the status as text. */
   onRefused (upgrade: Upgrade, reason: string): void
+  /** A hook has hijacked the reply and serves the socket: the upgrade is over, the socket is not. */
+  onHijacked (socket: Duplex): void
+  /** It was answered by a hook with a status that is no refusal, and that only the route may give; the peer got 500. */
+  onMisanswered (upgrade: Upgrade, statusCode: number): void
   /** The peer left before it had its answer, with a socket error or without. */
   onGone (upgrade: Upgrade, error: Error | undefined): void
   /** The deadline has passed. @returns the answer, if there is time for one */
@@ -149,6 +153,7 @@ export class Upgrade {
   abandon (reason: string): void {
     if (this.#settled) return
     this.#settle()
+    this.#hush()
     this.#owner.onRefused(this, reason)
     this.#destroy()
   }
@@ -170,10 +175,9 @@ export class Upgrade {
   readonly #onOverdue = (): void => {
     const { response, request } = this
     // A hook has hijacked the reply and serves the socket itself.
-    if (hasReader(this.#socket)) return void this.release()
-    // From here on, whatever hooks, handler or Fastify still do is for nobody.
+    if (hasReader(this.#socket)) return this.#owner.onHijacked(this.release())
     this.#settle()
-    if (this.#reply !== undefined) quieten(this.#reply)
+    this.#hush()
     const refusal = this.#owner.onOverdue(this)
     this.#owner.onRefused(this, refusal.code)
     // A refusal that is streamed for ever, or a peer that does not read.
@@ -195,6 +199,7 @@ export class Upgrade {
   readonly #onGone = (): void => {
     if (this.#settled) return
     this.#settle()
+    this.#hush()
     this.#owner.onGone(this, this.#error)
     this.#destroy()
   }
@@ -217,6 +222,8 @@ export class Upgrade {
     this.#settle(open !== undefined && !isGone)
     response.detachSocket(socket)
     if (open === undefined) {
+      const { misanswer } = response
+      if (misanswer !== undefined) this.#owner.onMisanswered(this, misanswer)
       this.#owner.onRefused(this, this.#reason ?? String(response.statusCode))
       closeBehindAnswer(socket)
       return
@@ -240,6 +247,11 @@ export class Upgrade {
     if (isOpening) keepUntilClosed(this.#socket, this.#places)
     else for (const place of this.#places) place.end()
     this.#owner.onSettled(this)
+  }
+
+  /** From here on, whatever hooks, handler or Fastify still do is for nobody. */
+  #hush (): void {
+    if (this.#reply !== undefined) quieten(this.#reply)
   }
 
   #destroy (): void {

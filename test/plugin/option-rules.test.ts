@@ -32,9 +32,16 @@ t.test('every option of a route is one of the plugin', async (t) => {
 })
 
 t.test('values in errors', async (t) => {
+  const circular: unknown[] = []
+  circular.push(circular)
+  let deep: unknown[] = []
+  for (let n = 0; n < 100_000; n++) deep = [deep]
   const rows: ReadonlyArray<[value: unknown, shown: string]> = [
-    ['a"b', '"a\\"b"'], ['x'.repeat(90), `"${'x'.repeat(80)}"`], [[1, 'a', [null]], '[1, "a", [null]]'], [{}, 'an object'], [() => {}, 'a function'],
-    [null, 'null'], [5n, '5'], [Symbol('s'), 'Symbol(s)'], [/x/, 'an object']
+    ['a"b', '"a\\"b"'], ['x'.repeat(90), `"${'x'.repeat(80)}"`], [[1, 'a', [null]], "[ 1, 'a', [ null ] ]"], [() => {}, 'a function'],
+    [null, 'null'], [5n, '5'], [Symbol('s'), 'Symbol(s)'], [/x/, '/x/'], [{}, '{}'], [{ origin: 'https://a', list: [{ b: {} }] }, "{ origin: 'https://a', list: [ [Object] ] }"],
+    [new Map([[1, 2]]), 'Map(1) { 1 => 2 }'], [[,], '[ <1 empty item> ]'], [circular, '<ref *1> [ [Circular *1] ]'], // eslint-disable-line no-sparse-arrays
+    [Array.from({ length: 1e6 }, () => 'a'), "[ 'a', 'a', 'a', 'a', 'a', ... 999995 more items ]"],
+    [{ ['x'.repeat(90)]: 1 }, `{ ${'x'.repeat(78)}...`], [{ get a () { throw new Error('called') } }, '{ a: [Getter] }'], [deep, '[ [ [Array] ] ]']
   ]
   for (const [value, shown] of rows) t.equal(show(value), shown)
 })

@@ -4,6 +4,8 @@ import websocket from '../../lib/index.ts'
 import { readPluginOptions, readRouteOptions } from '../../lib/plugin/options.ts'
 
 const fn = (): void => {}
+const CIRCULAR: unknown[] = []
+CIRCULAR.push(CIRCULAR)
 
 /** Each option with values that are allowed and some that are not. */
 const ROUTE_ROWS: ReadonlyArray<{ name: string, good: readonly unknown[], bad: readonly unknown[], allowed: string }> = [
@@ -26,14 +28,15 @@ const ROUTE_ROWS: ReadonlyArray<{ name: string, good: readonly unknown[], bad: r
   {
     name: 'allowedOrigins',
     good: [true, '*', 'same-origin', 'null', 'https://example.org', 'HTTPS://Example.ORG:443', 'http://[::1]:3000', 'chrome-extension://abcdef', 'file://', /x/g, fn, async () => true, [], ['same-origin', /x/]],
-    bad: [false, null, 1, {}, new Set(['https://example.org']), [true], [fn], [['https://example.org']], [undefined]],
+    bad: [false, null, 1, {}, new Set(['https://example.org']), [true], [fn], [['https://example.org']], [undefined], [,], ['https://example.org', , /x/], CIRCULAR], // eslint-disable-line no-sparse-arrays
     allowed: 'true, an origin, a regular expression, a list of both or a function'
   },
   { name: 'maxConnections', good: [1, 1e6], bad: [0, -1, Infinity, null, false], allowed: 'an integer from 1 on' },
   { name: 'maxConnectionsPerIp', good: [1], bad: [0, '1'], allowed: 'an integer from 1 on' },
   { name: 'maxPendingHandshakes', good: [1], bad: [0, Infinity], allowed: 'an integer from 1 on' },
   { name: 'binary', good: [true, false], bad: [1, 'true'], allowed: 'true or false' },
-  { name: 'protocols', good: [[], ['a', 'b'], fn], bad: ['a', ['a', 'a'], ['a b'], [''], [1], {}], allowed: 'an array of different subprotocol names (tokens) or a function' },
+  { name: 'protocols', good: [[], ['a', 'b'], fn], bad: ['a', ['a', 'a'], ['a b'], [''], [1], {}, [,]], // eslint-disable-line no-sparse-arrays
+    allowed: 'an array of different subprotocol names (tokens) or a function' },
   { name: 'errorHandler', good: [fn], bad: [{}, 'x'], allowed: 'a function' },
   { name: 'validatorCompiler', good: [fn], bad: [{}], allowed: 'a function' },
   { name: 'serializerCompiler', good: [fn], bad: [{}], allowed: 'a function' }
@@ -116,8 +119,12 @@ t.test('an option that does not exist', async (t) => {
   t.teardown(() => app.close())
   await app.register(websocket)
   t.throws(() => app.get('/x', { websocket: { shutdownTimeout: 1 } as object }, fn), {
-    code: 'FST_WS_INVALID_OPTION', message: `invalid option "shutdownTimeout" of GET /x: there is no such option, only ${ROUTE_ROWS.map(({ name }) => name).join(', ')}`
+    code: 'FST_WS_INVALID_OPTION', message: 'invalid option "shutdownTimeout" of GET /x: it is an option of the plugin only'
   })
+  t.throws(() => app.get('/x', { websocket: { maxPayloads: 1 } as object }, fn), {
+    code: 'FST_WS_INVALID_OPTION', message: `invalid option "maxPayloads" of GET /x: there is no such option, only ${ROUTE_ROWS.map(({ name }) => name).join(', ')}`
+  })
+  t.doesNotThrow(() => app.get('/x', { websocket: { shutdownTimeout: undefined } as object }, fn))
 })
 
 t.test('what Fastify reads from the same object, and what is undefined, is no option', async (t) => {

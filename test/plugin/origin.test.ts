@@ -3,7 +3,7 @@ import t from 'tap'
 import type { WebSocketAllowedOrigins } from '../../lib/index.ts'
 import { explainOrigins, isAllowedOrigins, makeOriginCheck } from '../../lib/plugin/origin.ts'
 
-interface Line { origin: string, expected: string, msg: string }
+interface Line { code: string, origin: string, expected: string, msg: string }
 
 interface Ask {
   readonly origin?: string
@@ -116,6 +116,12 @@ const POLICIES: ReadonlyArray<{ name: string, allowed: WebSocketAllowedOrigins, 
     passes: ['https://example.org', 'https://evil-example.org'],
     foreign: ['https://evil.example, https://example.org', 'https://evil.example/example.org', 'https://evil@example.org', 'example.org', '', `https://${'a'.repeat(600)}.example.org`]
   },
+  {
+    name: 'an expression for names, however long',
+    allowed: /^https:\/\/[a.]+(?::\d+)?$/,
+    passes: [`https://${'a'.repeat(253)}`, `https://${'a'.repeat(253)}.`, `https://${'a'.repeat(253)}:8443`],
+    foreign: [`https://${'a'.repeat(254)}`, `https://${'a'.repeat(254)}.`, `https://${'a'.repeat(254)}:8443`, `https://${'a'.repeat(252)}..a`]
+  },
   { name: 'any origin, but nothing else', allowed: [/^/], passes: ['https://a:65535', 'x://', 'null'], foreign: ['https://a:65536', 'https://', 'https://a/', ''] },
   { name: 'a regular expression for null', allowed: [/^null$/], passes: ['null'], foreign: ['https://null', ''] },
   { name: 'a function', allowed: (origin) => origin.endsWith('.example'), passes: ['https://evil.example', 'x, y.example'], foreign: ['https://example.org', 'null', ''] },
@@ -174,15 +180,16 @@ t.test('T36 a function is not asked without Origin, and once with it', async (t)
 const YOURS = 'a WebSocket handshake was refused: its Origin is foreign. If it is yours, name it in the option allowedOrigins'
 const PROXY = `${YOURS}; if a proxy stands before the server, let it send X-Forwarded-Proto and X-Forwarded-Host, and set Fastify's option trustProxy`
 
+const code = 'FST_WS_FOREIGN_ORIGIN'
 const LOG_ROWS: ReadonlyArray<[name: string, allowed: WebSocketAllowedOrigins, ask: Ask, expected: Line]> = [
-  ['another site', 'same-origin', { origin: 'https://evil.example' }, { origin: 'https://evil.example', expected: 'https://example.org', msg: YOURS }],
-  ['only the scheme differs', 'same-origin', { origin: 'https://example.org', protocol: 'http' }, { origin: 'https://example.org', expected: 'http://example.org', msg: PROXY }],
-  ['a proxy gave another host', 'same-origin', { origin: 'https://example.org', protocol: 'http', host: '10.0.0.1:3000', headers: { 'x-forwarded-host': 'example.org' } }, { origin: 'https://example.org', expected: 'http://10.0.0.1:3000', msg: PROXY }],
-  ['no host', 'same-origin', { origin: 'https://example.org', host: '' }, { origin: 'https://example.org', expected: 'same-origin', msg: YOURS }],
-  ['a list', ['same-origin', 'https://a.example', /^b$/], { origin: 'null' }, { origin: 'null', expected: 'https://example.org, https://a.example, /^b$/', msg: YOURS }],
-  ['a list without same-origin, behind a proxy', ['https://a.example'], { origin: 'null', headers: { 'x-forwarded-host': 'example.org' } }, { origin: 'null', expected: 'https://a.example', msg: YOURS }],
-  ['a function', () => false, { origin: 'null' }, { origin: 'null', expected: 'what the function allowedOrigins returns true for', msg: YOURS }],
-  ['a long one', ['https://a.example'], { origin: 'x'.repeat(1_000) }, { origin: 'x'.repeat(200), expected: 'https://a.example', msg: YOURS }]
+  ['another site', 'same-origin', { origin: 'https://evil.example' }, { code, origin: 'https://evil.example', expected: 'https://example.org', msg: YOURS }],
+  ['only the scheme differs', 'same-origin', { origin: 'https://example.org', protocol: 'http' }, { code, origin: 'https://example.org', expected: 'http://example.org', msg: PROXY }],
+  ['a proxy gave another host', 'same-origin', { origin: 'https://example.org', protocol: 'http', host: '10.0.0.1:3000', headers: { 'x-forwarded-host': 'example.org' } }, { code, origin: 'https://example.org', expected: 'http://10.0.0.1:3000', msg: PROXY }],
+  ['no host', 'same-origin', { origin: 'https://example.org', host: '' }, { code, origin: 'https://example.org', expected: 'same-origin', msg: YOURS }],
+  ['a list', ['same-origin', 'https://a.example', /^b$/], { origin: 'null' }, { code, origin: 'null', expected: 'https://example.org, https://a.example, /^b$/', msg: YOURS }],
+  ['a list without same-origin, behind a proxy', ['https://a.example'], { origin: 'null', headers: { 'x-forwarded-host': 'example.org' } }, { code, origin: 'null', expected: 'https://a.example', msg: YOURS }],
+  ['a function', () => false, { origin: 'null' }, { code, origin: 'null', expected: 'what the function allowedOrigins returns true for', msg: YOURS }],
+  ['a long one', ['https://a.example'], { origin: 'x'.repeat(1_000) }, { code, origin: 'x'.repeat(200), expected: 'https://a.example', msg: YOURS }]
 ]
 for (const [name, allowed, ask, expected] of LOG_ROWS) {
   t.test(`T36 the log: ${name}`, async (t) => {
@@ -208,17 +215,22 @@ const WRONG_ROWS: ReadonlyArray<[value: unknown, explained: string | undefined]>
   ['localhost:3000', '"localhost:3000" is no origin: say the scheme, as in "https://localhost:3000"'],
   ['//a.example', '"//a.example" is no origin: say the scheme, as in "https://a.example"'],
   ['', '"" is no origin: say the scheme, as in "https://example.org"'],
-  ['Same-Origin ', '"Same-Origin " is no origin: say the scheme, as in "https://example.org"'],
+  ['Same-Origin ', '"Same-Origin " is no origin: write "same-origin"'],
   [[/x/, 'https://*.example.org'], '"https://*.example.org" is no origin: use a regular expression for more than one, such as /^https:\\/\\/[a-z\\d-]+\\.example\\.org$/'],
   ['*.example.org', '"*.example.org" is no origin: use a regular expression for more than one, such as /^https:\\/\\/[a-z\\d-]+\\.example\\.org$/'],
   ['https://', '"https://" is no origin: write scheme://host or scheme://host:port'],
   ['https://example.org:99999', '"https://example.org:99999" is no origin: write scheme://host or scheme://host:port'],
+  ['same_origin', '"same_origin" is no origin: write "same-origin"'],
+  [['sameOrigin'], '"sameOrigin" is no origin: write "same-origin"'],
+  ['NULL', '"NULL" is no origin: write "null"'],
+  ['any', '"any" is no origin: say the scheme, as in "https://any"'],
+  [`https://${'a.'.repeat(130)}org`, `"${`https://${'a.'.repeat(130)}`.slice(0, 200)}" is no origin: a host name has 253 characters at most`],
   [5, undefined],
   [['https://a.example', 5, 'b'], undefined]
 ]
 for (const [value, explained] of WRONG_ROWS) {
   t.test(`T36 registration: ${JSON.stringify(value)}`, async (t) => {
     t.equal(isAllowedOrigins(value), false)
-    t.equal(explainOrigins(value), explained)
+    t.equal(explainOrigins(value), explained === undefined ? undefined : `${explained}. Beside origins there are 'same-origin', 'null', '*', regular expressions and a function`)
   })
 }

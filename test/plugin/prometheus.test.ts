@@ -141,9 +141,50 @@ t.test('the module comes as a namespace or as its default, and the global regist
   t.match(await scrape(promClient.register), { websocket_connections: '0' })
 })
 
-t.test('twice on one registry is prom-client\'s error; a prefix makes room for another', async (t) => {
+t.test('what cannot be used is named, and nothing is registered', async (t) => {
+  const { app } = await makeApp(t, { plugin: false })
+  const register = new promClient.Registry()
+  const rows: ReadonlyArray<[name: string, promClient: unknown, options: unknown, message: RegExp]> = [
+    ['no module', undefined, undefined, /^invalid argument: promClient must be the module prom-client/],
+    ['an empty one', {}, undefined, /promClient must be/],
+    ['one inside another', { default: promClient }, undefined, /promClient must be/],
+    ['a registry', register, undefined, /promClient must be/],
+    ['a class that is none', { ...promClient, Counter: {} }, { registers: [register] }, /promClient must be/],
+    ['a module without a registry of its own', { Gauge: promClient.Gauge, Counter: promClient.Counter }, undefined, /promClient must be/],
+    ['options that are none', promClient, 5, /options must be an object/],
+    ['null', promClient, null, /options must be an object/],
+    ['a registry alone', promClient, { registers: register }, /registers must be an array of registries/],
+    ['a string', promClient, { registers: 'abc' }, /registers must be/],
+    ['no registry in the list', promClient, { registers: [register, {}] }, /registers must be/],
+    ['an empty place in the list', promClient, { registers: [register, , register] }, /registers must be/], // eslint-disable-line no-sparse-arrays
+    ['a prefix that is none', promClient, { registers: [register], prefix: 5 }, /prefix must be a string/],
+    ['a prefix that is in no name', promClient, { registers: [register], prefix: 'a b' }, /prefix must be/]
+  ]
+  for (const [name, client, options, message] of rows) {
+    // A caller in JavaScript.
+    t.throws(() => registerPrometheus(app, client as typeof promClient, options as object), { name: 'UsageError', code: 'FST_WS_INVALID_ARGUMENT', message }, name)
+  }
+  t.same(register.getMetricsAsArray(), [])
+  t.same(promClient.register.getMetricsAsArray(), [])
+  await app.ready()
+})
+
+t.test('a name that is taken leaves all others unregistered', async (t) => {
+  const { app } = await makeApp(t)
+  for (const taken of ['websocket_connections', 'websocket_closes_total', 'websocket_latency_seconds']) {
+    const registers = [new promClient.Registry(), new promClient.Registry()] as const
+    const mine = new promClient.Gauge({ name: taken, help: 'mine', registers: [registers[1]] })
+    t.throws(() => registerPrometheus(app, promClient, { registers }), {
+      code: 'FST_WS_INVALID_ARGUMENT', message: `invalid argument: a metric with the name ${taken} has already been registered; give another prefix or registry`
+    })
+    t.same(registers[0].getMetricsAsArray(), [])
+    t.same(registers[1].getMetricsAsArray(), [mine])
+  }
+})
+
+t.test('twice on one registry is an error; a prefix makes room for another', async (t) => {
   const { app, register } = await makeServer(t)
-  t.throws(() => registerPrometheus(app, promClient, { registers: [register] }), { message: /websocket_\w+ has already been registered/ })
+  t.throws(() => registerPrometheus(app, promClient, { registers: [register] }), { code: 'FST_WS_INVALID_ARGUMENT', message: /websocket_\w+ has already been registered/ })
   registerPrometheus(app, promClient, { registers: [register], prefix: 'chat_' })
   t.match(await scrape(register), { websocket_connections: '0', chat_websocket_connections: '0', chat_websocket_latency_seconds_count: '0' })
 })

@@ -20,9 +20,24 @@ function lines (writeHead: (response: UpgradeResponse) => unknown): string[] {
 const AGREEMENT = { upgrade: 'websocket', connection: 'Upgrade', 'sec-websocket-accept': 'a', 'sec-websocket-protocol': 'p', 'sec-websocket-extensions': 'e' }
 
 const rows: ReadonlyArray<[name: string, writeHead: (response: UpgradeResponse) => unknown, want: string[]]> = [
-  ['a 101 is left as it is', (response) => response.writeHead(101, AGREEMENT), [
+  ['a 101 that was agreed on', (response) => {
+    response.agree(AGREEMENT)
+    return response.writeHead(101, AGREEMENT)
+  }, [
     'HTTP/1.1 101 Switching Protocols', 'upgrade: websocket', 'connection: Upgrade', 'sec-websocket-accept: a', 'sec-websocket-protocol: p', 'sec-websocket-extensions: e'
   ]],
+  ['a 101 that nobody has agreed on', (response) => response.writeHead(101, AGREEMENT), ['HTTP/1.1 500 Internal Server Error', 'connection: close', 'Transfer-Encoding: chunked']],
+  ['with a reason', (response) => response.writeHead(101, 'Fine', { 'x-a': '1', upgrade: 'websocket' }), ['HTTP/1.1 500 Internal Server Error', 'connection: close', 'x-a: 1', 'Transfer-Encoding: chunked']],
+  ['with nothing else', (response) => response.writeHead(101), ['HTTP/1.1 500 Internal Server Error', 'connection: close', 'Transfer-Encoding: chunked']],
+  ['with a list of headers', (response) => response.writeHead(101, ['upgrade', 'websocket']), ['HTTP/1.1 500 Internal Server Error', 'connection: close', 'Transfer-Encoding: chunked']],
+  ['with a header that was set', (response) => {
+    response.setHeader('Upgrade', 'websocket')
+    return response.writeHead(101)
+  }, ['HTTP/1.1 500 Internal Server Error', 'connection: close', 'Transfer-Encoding: chunked']],
+  ['another status that is no answer, agreement or not', (response) => {
+    response.agree(AGREEMENT)
+    return response.writeHead(103, { link: '<a>' })
+  }, ['HTTP/1.1 500 Internal Server Error', 'connection: close', 'link: <a>', 'Transfer-Encoding: chunked']],
   ['a 101 says what was agreed on, whatever hooks have made of it', (response) => {
     response.agree({ upgrade: 'websocket', connection: 'Upgrade', 'sec-websocket-accept': 'a' })
     response.setHeader('Sec-WebSocket-Extensions', 'x')

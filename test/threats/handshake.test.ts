@@ -281,6 +281,39 @@ t.test('T37 reset, FIN or both at 1,000 moments between request and answer', asy
   t.equal((await client.untilAnswers(1))[0]?.statusCode, 101)
 })
 
+t.test('T37 what fails when the client has left is no error', async (t) => {
+  let fail = (): void => {}
+  const failure = (): Promise<never> => new Promise((_resolve, reject) => { fail = () => reject(new Error('the client has left')) })
+  const rows: ReadonlyArray<[name: string, route: object, options?: object]> = [
+    ['an onRequest hook', { onRequest: failure }],
+    ['a preHandler hook', { preHandler: failure }],
+    ['an onSend hook', { onSend: failure }],
+    ['a hook that replies', { preHandler: (_request: FastifyRequest, reply: FastifyReply) => failure().catch((error: Error) => reply.send(error)) }],
+    ['allowedOrigins', {}, { allowedOrigins: failure }],
+    ['protocols', {}, { protocols: failure }]
+  ]
+  const { app, logs, listen, open } = await makeApp(t)
+  for (const [n, [, route, options]] of rows.entries()) app.get(`/${n}`, { websocket: options ?? true, ...route }, () => { t.fail('reached') })
+  await listen()
+  for (const [n, [name]] of rows.entries()) {
+    for (const way of ['reset', 'end'] as const) {
+      logs.length = 0
+      fail = () => {}
+      const before = fail
+      const client = await open()
+      client.write(handshake(`/${n}`, ['Origin: http://localhost', 'Sec-WebSocket-Protocol: a']))
+      await until(() => fail !== before)
+      client[way]()
+      await until(() => app.websocket.metrics().pending === 0)
+      fail()
+      await settleEscapes()
+      t.same(complaints(logs), [], `${name}, ${way}`)
+      t.match(logs.findLast(({ err }) => err !== undefined), { level: 20, err: { message: 'the client has left' } }, `${name}, ${way}`)
+    }
+  }
+  t.same(escaped, [])
+})
+
 interface StuckRow {
   readonly name: string
   /** Options of the plugin or the route for which it is stuck. */
@@ -488,6 +521,7 @@ t.test('T38 a hook that serves the socket itself is left alone', async (t) => {
   await until(() => app.websocket.metrics().pending === 0)
   client.write('still there')
   await client.until(() => client.text.endsWith('still there'))
+  t.match(app.websocket.metrics(), { opened: 0, refused: { hijacked: 1 } })
 })
 
 t.test('T38 a client that stalls inside the request head is Node\'s headersTimeout', async (t) => {
@@ -532,6 +566,28 @@ t.test('T40 @fastify/rate-limit: handshakes and requests count together, and are
   t.same((answers[2] as unknown[])[2], (answers[3] as unknown[])[2])
   await until(() => sockets === 1)
 })
+
+for (const [name, reply] of [
+  ['code(101).send()', (reply) => reply.code(101).send()],
+  ['code(101).send(body)', (reply) => reply.code(101).send('body')],
+  ['code(102).send()', (reply) => reply.code(102).send()],
+  ['raw.writeHead(101)', (reply) => { reply.hijack().raw.writeHead(101, 'Mine', { upgrade: 'websocket', connection: 'Upgrade' }).end() }],
+  ['raw.statusCode = 101', (reply) => { const { raw } = reply.hijack(); raw.statusCode = 101; raw.end() }]
+] satisfies ReadonlyArray<[string, (reply: FastifyReply) => unknown]>) {
+  t.test(`T40 a hook opens no connection by itself: ${name}`, async (t) => {
+    const { app, logs, listen, open } = await makeApp(t)
+    app.get('/ws', { websocket: true, preHandler: async (_request, reply_) => { reply(reply_) } }, () => { t.fail('reached') })
+    await listen()
+    const client = await open()
+    client.write(handshake('/ws') + ADMIN)
+    t.equal(await client.untilEnd(), 'fin')
+    t.equal(client.text.match(/HTTP\//g)?.length, 1)
+    t.match(client.answers, [{ statusCode: 500, headers: { connection: 'close' } }])
+    t.notOk(client.answers[0]?.headers['upgrade'])
+    t.match(app.websocket.metrics(), { opened: 0, pending: 0, refused: { 500: 1, 101: undefined, 102: undefined } })
+    t.match(complaints(logs), [{ level: 50, msg: /^a WebSocket handshake was answered with 10[12] by a hook/ }])
+  })
+}
 
 t.test('T40 nothing of a connection is there before all of it has passed', async (t) => {
   const { app, listen, open } = await makeApp(t)

@@ -8,6 +8,7 @@ import { openFrames } from '../helpers/frame-client.ts'
 import type { FrameClient } from '../helpers/frame-client.ts'
 import '../helpers/guard.ts'
 import { handshake } from '../helpers/raw-client.ts'
+import type { RawClient } from '../helpers/raw-client.ts'
 import { closeCodeOf, closePayload, encodeFrame } from '../helpers/wire-frames.ts'
 
 t.setTimeout(120_000)
@@ -230,4 +231,116 @@ async function live (port: number, random: () => number): Promise<void> {
     return
   }
   await behaveWell(client)
+}
+
+/** Tells whether `close` has come to its end, for a test that could not go on if it never did. */
+async function isClosed (closing: Promise<unknown>): Promise<boolean> {
+  return await Promise.race([closing.then(() => true), new Promise<boolean>((resolve) => { setTimeout(() => resolve(false), 8_000).unref() })])
+}
+
+for (const when of ['before', 'after'] as const) {
+  t.test(`T55 a hook has hijacked a handshake and reads for ever; close ${when} handshakeTimeout`, async (t) => {
+    const { app, listen, open } = await makeApp(t, { plugin: { handshakeTimeout: when === 'before' ? 60_000 : 50, shutdownTimeout: 400 } })
+    app.get('/ws', {
+      websocket: true,
+      preHandler: async (request, reply) => {
+        reply.hijack()
+        const { socket } = request.raw
+        socket.on('data', () => {})
+        socket.write('HTTP/1.1 101 X\r\n\r\n')
+      }
+    }, () => { t.fail('reached') })
+    await listen()
+    const client = await open()
+    client.write(handshake('/ws'))
+    await client.until(() => client.text.includes('101 X'))
+    if (when === 'after') await until(() => app.websocket.metrics().pending === 0)
+    const start = performance.now()
+    t.equal(await isClosed(app.close()), true)
+    t.ok(performance.now() - start > 300, 'not before the deadline')
+    await client.untilEnd()
+    t.match(app.websocket.metrics(), { opened: 0, pending: 0, refused: { [when === 'before' ? 'FST_WS_CLOSING' : 'hijacked']: 1 } })
+  })
+}
+
+t.test('T55 a hijacked socket is forgotten when it has closed', async (t) => {
+  const { app, listen, open } = await makeApp(t, { plugin: { handshakeTimeout: 50, shutdownTimeout: 50 } })
+  let isClosed = false
+  let isTouched = false
+  app.get('/ws', {
+    websocket: true,
+    preHandler: async (request, reply) => {
+      reply.hijack()
+      const { socket } = request.raw
+      socket.on('data', () => {}).on('end', () => socket.end()).on('close', () => {
+        isClosed = true
+        socket.destroy = () => { isTouched = true; return socket }
+      })
+    }
+  }, () => { t.fail('reached') })
+  await listen()
+  const client = await open()
+  client.write(handshake('/ws'))
+  await until(() => app.websocket.metrics().refused['hijacked'] === 1)
+  client.end()
+  await until(() => isClosed)
+  await app.close()
+  t.equal(isTouched, false)
+})
+
+t.test('T55 what another listener of upgrade serves is not ended', async (t) => {
+  const { app, listen, open } = await makeApp(t, { plugin: { handshakeTimeout: 50, shutdownTimeout: 200 } })
+  app.server.on('upgrade', (request, socket) => {
+    if (request.url !== '/theirs') return
+    socket.on('data', (chunk: Buffer) => socket.write(chunk)).on('end', () => socket.end())
+    socket.write('HTTP/1.1 101 Theirs\r\n\r\n')
+  })
+  await listen()
+  const client = await open()
+  client.write(handshake('/theirs'))
+  await client.until(() => client.text.includes('101 Theirs'))
+  const closing = app.close()
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  client.write('still there')
+  await client.until(() => client.text.endsWith('still there'))
+  client.end()
+  t.equal(await isClosed(closing), true)
+})
+
+/** Handshakes that are in a hook as the server closes: what the hook does then, and what is answered, if anything still is. */
+const HOOK_ROWS: ReadonlyArray<{ name: string, shutdownTimeout: number, end: () => Promise<void>, isAnswered: boolean }> = [
+  { name: 'and goes on', shutdownTimeout: 10_000, end: async () => {}, isAnswered: true },
+  { name: 'and fails when all is over', shutdownTimeout: 50, end: async () => { throw new Error('too late') }, isAnswered: false }
+]
+
+for (const { name, shutdownTimeout, end, isAnswered } of HOOK_ROWS) {
+  t.test(`T55 a handshake is in a hook as the server closes, ${name}: no error in the log`, async (t) => {
+    const { app, logs, listen, open } = await makeApp(t, { plugin: { shutdownTimeout } })
+    let goOn = (): void => {}
+    let ended = 0
+    app.get('/ws', {
+      websocket: true,
+      preHandler: async () => {
+        await new Promise<void>((resolve) => { goOn = resolve })
+        ended++
+        await end()
+      }
+    }, () => { t.fail('reached') })
+    await listen()
+    const client: RawClient = await open()
+    client.write(handshake('/ws'))
+    await until(() => app.websocket.metrics().pending === 1)
+    const closing = app.close()
+    if (isAnswered) await until(() => !app.server.listening)
+    else await client.untilEnd()
+    goOn()
+    await client.untilEnd()
+    await closing
+    t.equal(ended, 1)
+    t.equal(client.answers[0]?.statusCode, isAnswered ? 503 : undefined)
+    await new Promise((resolve) => setImmediate(resolve))
+    t.same(logs.filter(({ level }) => level > 30), [])
+    t.match(logs.find(({ err }) => err !== undefined), { level: isAnswered ? 30 : 20 })
+    t.match(app.websocket.metrics().refused, { FST_WS_CLOSING: 1 })
+  })
 }
