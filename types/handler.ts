@@ -45,7 +45,7 @@ export interface HandlerSignature<
   ) => unknown
 }
 
-/** Handles one connection. It is called when the connection is open; no message is read before it has attached a listener or has settled. */
+/** Handles one connection. It is called when the connection is open; no message is delivered before it has attached a listener. */
 export type WebSocketHandler<
   RawServer extends RawServerBase = RawServerDefault,
   RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,

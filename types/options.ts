@@ -105,7 +105,7 @@ export type WebSocketAllowedOrigins = true | string | RegExp | ReadonlyArray<str
 
 /** Options of the plugin: those of a route, for all routes, and the instance's own. */
 export interface WebSocketPluginOptions extends WebSocketRouteOptions {
-  /** How long `fastify.close()` waits for connections to close before it destroys them. Default: 10,000. */
+  /** How long `fastify.close()` takes at most; what has not closed shortly before is destroyed. Default: 10,000. */
   shutdownTimeout?: number
   /** Time over which `fastify.close()` spreads the 1001s, so that clients do not come back all at once; at most `shutdownTimeout`. Default: 0. */
   shutdownStagger?: number

@@ -36,6 +36,11 @@ export interface ConnectionSettings extends TransportSettings {
    * invalid message or a handler's throw it is open, and this decides.
    */
   onError (error: Error, connection: Connection): void
+  /**
+   * The socket is gone, and nobody has asked for anything of the connection: its handler still runs and listens to nothing, so
+   * that `close` may come much later, or never.
+   */
+  onLost? (connection: Connection): void
   /** Makes the logger at its first use. */
   createLog? (connection: Connection): ConnectionLogger
 }
@@ -77,6 +82,9 @@ export class Connection extends Listeners {
   /** Bytes that came with the handshake, until reading begins; undefined before `start`. */
   #head: Buffer | undefined
   #beginScheduled = false
+  /** Bytes are read. */
+  #isReading = false
+  /** Somebody has asked for what comes, or the handler has settled: from now on the end may be told. */
   #hasBegun = false
   #ping: { readonly data: Buffer, readonly sentAt: number } | undefined
   #latency: number | undefined
@@ -165,8 +173,9 @@ export class Connection extends Listeners {
   }
 
   /**
-   * Runs the application's handler, and begins to read when there is somebody to hear: as soon as a listener is attached,
-   * or when the handler has settled. Messages wait until one listens for them or the handler has settled.
+   * Runs the application's handler, and begins to read when it has returned. Messages wait until one listens for them or the
+   * handler has settled; the end waits until one listens for anything or it has settled. Pongs, and what else shows that the peer
+   * lives, wait for nobody.
    *
    * @param head - bytes that came with the handshake; they belong to the connection now
    * @param handler - without one reading begins at once; messages wait for their first listener, and `close` for its own
@@ -186,6 +195,7 @@ export class Connection extends Listeners {
           this.onFault(reason)
           this.#onSettled()
         })
+        process.nextTick(() => this.#read())
         return
       }
     } catch (reason) {
@@ -216,7 +226,10 @@ export class Connection extends Listeners {
   send (message: unknown): boolean {
     const data = this.#encode(message)
     if (!this.#transport.maySend || !this.#queue(data, message)) return false
-    return !this.#transport.outbox.isOverHighWaterMark()
+    if (!this.#transport.outbox.isOverHighWaterMark()) return true
+    // Where the alternative is to close: what the peer asks for waits until it has read what it asked for before.
+    if ((this.#settings.slowConsumer ?? 'close') === 'close') this.#transport.inbox.waitForPeer()
+    return false
   }
 
   /**
@@ -486,17 +499,22 @@ export class Connection extends Listeners {
   }
 
   #begin (forMessages: boolean): void {
-    if (!this.#hasBegun) {
-      this.#hasBegun = true
-      const head = this.#head ?? NO_BYTES
-      this.#head = NO_BYTES
-      this.#transport.begin(head)
-    }
+    this.#hasBegun = true
+    this.#read()
     if (forMessages && (this.#hasSettled || this.hasMessageListeners())) {
       this.#beginScheduled = true
       this.#transport.inbox.admit()
     }
     this.#finish()
+    this.#limitEnd()
+  }
+
+  #read (): void {
+    if (this.#isReading) return
+    this.#isReading = true
+    const head = this.#head ?? NO_BYTES
+    this.#head = NO_BYTES
+    this.#transport.begin(head)
   }
 
   #onClosed (): void {
@@ -505,9 +523,14 @@ export class Connection extends Listeners {
     this.#settings.meter?.noteClose(closure.code)
     if (channels.close.hasSubscribers && this.#isServer) channels.close.publish({ connection: this, ...closure })
     this.#aborter?.abort()
+    if (!this.#hasBegun) this.#settings.onLost?.(this)
     this.#finish()
-    if (this.#closeEmitted || this.#transport.inbox.length === 0) return
-    // Messages that came before are delivered first, unless that takes too long.
+    this.#limitEnd()
+  }
+
+  /** Messages that came before the end are delivered first, unless that takes too long. */
+  #limitEnd (): void {
+    if (!this.#isGone || !this.#hasBegun || this.#closeEmitted || this.#closeTimer !== undefined || this.#transport.inbox.length === 0) return
     const { closeTimeout } = this.#settings
     this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#transport.inbox.isReleased ? closeTimeout : Math.min(closeTimeout, UNHEARD_GRACE))
   }

@@ -28,6 +28,8 @@ export class HeldInbox extends Inbox {
   #released = false
   #heldFor: HeldFor = 'handler'
   #paused = false
+  /** The peer has to read first. */
+  #isAhead = false
 
   /** Holds all messages until `admit`. */
   constructor (owner: HeldInboxOwner, options: InboxOptions) {
@@ -52,13 +54,13 @@ export class HeldInbox extends Inbox {
   /** Starts to deliver messages. */
   admit (): void {
     this.#released = true
-    if (!this.#paused) this.release()
+    this.#update()
   }
 
   /** Lets messages wait until `admit`; reading goes on until the queue is full. */
   withhold (): void {
     this.#released = false
-    this.hold()
+    this.#update()
   }
 
   /** Says what held messages wait for, which only becomes less: a handler, the end, nobody. */
@@ -72,14 +74,31 @@ export class HeldInbox extends Inbox {
   /** Stops delivering until `resume`. */
   pause (): void {
     this.#paused = true
-    this.hold()
+    this.#update()
     this.#owner.onHoldChanged()
   }
 
   resume (): void {
     this.#paused = false
-    if (this.#released) this.release()
+    this.#update()
     this.#owner.onHoldChanged()
+  }
+
+  /**
+   * Lets messages wait until `goOn`: what handlers answer comes faster than the peer reads it. Reading goes on until the queue
+   * is full, then TCP holds the peer back. What is sent outside of handlers is none of the peer's doing: then nothing happens.
+   */
+  waitForPeer (): void {
+    if (this.#isAhead || !this.isBusy) return
+    this.#isAhead = true
+    this.#update()
+  }
+
+  /** The peer has read enough, or is gone. */
+  goOn (): void {
+    if (!this.#isAhead) return
+    this.#isAhead = false
+    this.#update()
   }
 
   /** Takes note that no more messages come: those that nobody has listened for in time are dropped. */
@@ -95,6 +114,11 @@ export class HeldInbox extends Inbox {
   mayTakeMore (pastFull: boolean): boolean {
     if (this.#paused) return false
     return !this.isFull || ((pastFull || this.#mayOverflow()) && this.bytes <= this.#options.maxPayload)
+  }
+
+  #update (): void {
+    if (this.#released && !this.#paused && !this.#isAhead) this.release()
+    else this.hold()
   }
 
   #isForNobody (): boolean {

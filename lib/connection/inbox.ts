@@ -65,6 +65,11 @@ export class Inbox {
     return this.#bytes
   }
 
+  /** True while a message is with the application: its handlers are being called, or have not settled. */
+  get isBusy (): boolean {
+    return this.#delivering || this.#running > 0
+  }
+
   /** True when nothing waits and no handler runs. */
   get isIdle (): boolean {
     return this.length === 0 && this.#running === 0

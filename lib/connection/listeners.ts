@@ -16,7 +16,16 @@ export function isMessageEvent (event: string | symbol): boolean {
 
 /** Makes an Error of whatever was thrown. Does not throw. */
 export function toError (reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(`not an Error was thrown: ${textOf(reason)}`, { cause: reason })
+  return isError(reason) ? reason : new Error(`not an Error was thrown: ${textOf(reason)}`, { cause: reason })
+}
+
+function isError (reason: unknown): reason is Error {
+  try {
+    return reason instanceof Error
+  } catch {
+    // A Proxy may throw at any look.
+    return false
+  }
 }
 
 function textOf (reason: unknown): string {

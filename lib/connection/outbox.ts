@@ -22,6 +22,13 @@ interface Chunk {
 
 type Waiter = (error?: Error | null) => void
 
+export interface OutboxOwner {
+  /** Everything has been written, after `isOverHighWaterMark` was true or `hasRoomFor` false. */
+  onDrain (): void
+  /** After the same: no more than `highWaterMark` bytes wait. Called once or more before `onDrain`. */
+  onRoom (): void
+}
+
 /** Sizes in bytes. */
 export interface OutboxOptions {
   readonly role: Role
@@ -44,7 +51,8 @@ export class Outbox implements SlabWriter {
   readonly #socket: Duplex
   readonly #role: Role
   readonly #options: OutboxOptions
-  readonly #onDrain: () => void
+  readonly #owner: OutboxOwner
+  readonly #highWaterMark: number
   /** True for a plain TCP or pipe socket: what the kernel took at once is out of this process. Any other stream may keep bytes. */
   readonly #kernelCopies: boolean
   readonly #chunks: Chunk[] = []
@@ -60,12 +68,13 @@ export class Outbox implements SlabWriter {
   #pongOnItsWay = false
   #nextPong: Buffer | undefined
 
-  /** @param onDrain - called when all is written, after `isOverHighWaterMark` was true or `hasRoomFor` false */
-  constructor (socket: Duplex, options: OutboxOptions, onDrain: () => void) {
+  constructor (socket: Duplex, options: OutboxOptions, owner: OutboxOwner) {
     this.#socket = socket
     this.#role = options.role
     this.#options = options
-    this.#onDrain = onDrain
+    this.#owner = owner
+    // Whoever heeds `send` must never come to the limit: up to here it says yes.
+    this.#highWaterMark = Math.min(options.highWaterMark, options.maxBufferedAmount ?? Infinity)
     this.#kernelCopies = Object.getPrototypeOf(socket) === Socket.prototype
   }
 
@@ -74,16 +83,17 @@ export class Outbox implements SlabWriter {
     return this.#socket.writableLength + this.#pending + (this.#nextPong?.length ?? 0)
   }
 
-  /** Asks whether the sender should stop for a while; once true, `onDrain` follows. */
+  /** Asks whether the sender should stop for a while; once true, `onRoom` and `onDrain` follow. */
   isOverHighWaterMark (): boolean {
-    if (this.bufferedAmount <= this.#options.highWaterMark) return false
+    if (this.bufferedAmount <= this.#highWaterMark) return false
     this.#drainDue = true
     return true
   }
 
   /**
-   * Asks whether a payload may wait behind what waits already; once false, `onDrain` follows. What the socket has not been
-   * offered yet is offered to it first: a burst of one tick is no backlog. Where nothing waits any payload may, however large.
+   * Asks whether a payload may wait behind what waits already; once false, `onRoom` and `onDrain` follow. What the socket has not
+   * been offered yet is offered to it first. Where no more than `highWaterMark` bytes wait any payload may, however large: `send`
+   * has not told to stop.
    *
    * @param data - its bytes, or the text that they will be
    */
@@ -93,11 +103,14 @@ export class Outbox implements SlabWriter {
     // A UTF-16 unit is at most three bytes of UTF-8.
     const bound = typeof data === 'string' ? data.length * 3 : data.length
     if (this.bufferedAmount + bound <= maxBufferedAmount) return true
+    const wasDue = this.#drainDue
+    // Before the flush, so that the last of its writes tells when it is done.
+    this.#drainDue = true
     this.flush()
     const waiting = this.bufferedAmount
-    if (waiting === 0 || waiting + Buffer.byteLength(data) <= maxBufferedAmount) return true
-    this.#drainDue = true
-    return false
+    if (waiting > this.#highWaterMark && waiting + Buffer.byteLength(data) > maxBufferedAmount) return false
+    this.#drainDue = wasDue
+    return true
   }
 
   /** Queues a Text frame. */
@@ -269,9 +282,13 @@ export class Outbox implements SlabWriter {
   }
 
   #drain (): void {
-    if (!this.#drainDue || this.#socket.destroyed || this.bufferedAmount > 0) return
+    if (!this.#drainDue || this.#socket.destroyed) return
+    const waiting = this.bufferedAmount
+    if (waiting <= this.#highWaterMark) this.#owner.onRoom()
+    // It may have sent again.
+    if (this.bufferedAmount > 0) return
     this.#drainDue = false
-    this.#onDrain()
+    this.#owner.onDrain()
   }
 
   #sendNextPong (): void {

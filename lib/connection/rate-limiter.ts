@@ -16,6 +16,7 @@ export class RateLimiter {
   readonly #messages: TokenBucket | undefined
   readonly #bytes: TokenBucket | undefined
   #timer: NodeJS.Timeout | undefined
+  #stopped = false
 
   constructor (owner: RateLimiterOwner, limit: RateLimit) {
     const { messages, bytes, perSeconds } = limit
@@ -32,16 +33,17 @@ export class RateLimiter {
 
   /** Takes note of bytes from the socket. @returns false when they are too many, and the connection ends */
   takeBytes (count: number): boolean {
-    return this.#bytes === undefined || this.#take(this.#bytes, count)
+    return this.#bytes === undefined || this.#stopped || this.#take(this.#bytes, count)
   }
 
   /** Takes note of a message, ping or pong. @returns false when it is one too many, and the connection ends */
   takeMessage (): boolean {
-    return this.#messages === undefined || this.#take(this.#messages, 1)
+    return this.#messages === undefined || this.#stopped || this.#take(this.#messages, 1)
   }
 
-  /** Lets everything through until the next byte: the connection ends, and its end has to be read. */
+  /** Lets everything through from now on: the connection ends, and its end has to be read. */
   stop (): void {
+    this.#stopped = true
     if (this.#timer === undefined) return
     clearTimeout(this.#timer)
     this.#timer = undefined

@@ -13,6 +13,7 @@ import type { HeldInboxOwner } from './held-inbox.ts'
 import { LimitError } from './limit-error.ts'
 import type { Meter } from './meter.ts'
 import { Outbox } from './outbox.ts'
+import type { OutboxOwner } from './outbox.ts'
 import { Watch } from './watch.ts'
 import type { WatchOwner, WatchSettings } from './watch.ts'
 
@@ -53,7 +54,7 @@ export interface TransportEvents<T> {
 /** How long, in ms, an end by the peer waits for handlers that still deal with what came before it. */
 const END_GRACE = 1_000
 
-export class Transport<T> implements ProtocolSink, HeldInboxOwner, WatchOwner {
+export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, WatchOwner {
   readonly outbox: Outbox
   readonly inbox: HeldInbox
   readonly #target: T
@@ -69,6 +70,8 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, WatchOwner {
   #ended = false
   /** Data of the pong that the application awaits: reading goes on past a full queue, up to `maxPayload` bytes. */
   #awaitedPong: Buffer | undefined
+  /** The heartbeat awaits a sign of life: the same, until anything comes. */
+  #isProbing = false
   readonly #watch: Watch
   #closeTimer: NodeJS.Timeout | undefined
   #endTimer: NodeJS.Timeout | undefined
@@ -81,7 +84,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, WatchOwner {
     this.#settings = settings
     this.#protocol = new Protocol(this, settings)
     this.inbox = new HeldInbox(this, settings)
-    this.outbox = new Outbox(socket, settings, () => events.onDrain(target))
+    this.outbox = new Outbox(socket, settings, this)
     this.#watch = new Watch(this, socket, this.outbox, settings)
     socket.on('error', (error) => this.#onSocketError(error))
     // A socket that has closed already tells nobody any more.
@@ -204,6 +207,19 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, WatchOwner {
     this.#updateFlow()
   }
 
+  onDrain (): void {
+    this.#events.onDrain(this.#target)
+  }
+
+  onRoom (): void {
+    this.inbox.goOn()
+  }
+
+  onPinged (): void {
+    this.#isProbing = true
+    this.#updateFlow()
+  }
+
   onPausing (): void {
     this.#updateFlow()
   }
@@ -282,12 +298,15 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, WatchOwner {
   #onData (chunk: Buffer): void {
     const { meter } = this.#settings
     if (meter !== undefined) meter.bytesReceived += chunk.length
+    this.#isProbing = false
     this.outbox.cork()
     try {
       if (this.#watch.takeBytes(chunk.length)) this.#protocol.receiveData(chunk)
     } finally {
       this.outbox.uncork()
     }
+    // A probe has read past a full queue: one chunk is sign enough.
+    if (this.inbox.isFull) this.#updateFlow()
   }
 
   /** The peer has ended its side. Bytes that wait in the parser come first, and answers to messages before its Close frame. */
@@ -318,6 +337,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, WatchOwner {
     if (this.#protocol.state !== 'closed') this.#protocol.receiveEof()
     this.#watch.stop()
     this.outbox.end()
+    this.inbox.goOn()
     this.inbox.end()
     this.#events.onClosed(this.#target)
   }
@@ -359,7 +379,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, WatchOwner {
   #mayRead (): boolean {
     const { state } = this.#protocol
     if (this.#discards || (state !== 'open' && state !== 'closeSent')) return true
-    return this.inbox.mayTakeMore(this.#awaitedPong !== undefined) && !this.#watch.isPausing
+    return this.inbox.mayTakeMore(this.#awaitedPong !== undefined || this.#isProbing) && !this.#watch.isPausing
   }
 
   #readOn (): void {

@@ -21,6 +21,8 @@ export interface WatchSettings {
 export interface WatchOwner {
   /** False while this side holds the peer back: then silence tells nothing. */
   readonly isReading: boolean
+  /** A ping of the heartbeat is on its way: a sign of life has to get through whatever holds the peer back. */
+  onPinged (): void
   /** A ping of the heartbeat was answered after so many ms. */
   onLatency (latency: number): void
   /** The peer is gone without a word. */
@@ -35,7 +37,8 @@ export interface WatchOwner {
 /** Bytes of the write under way that the kernel has not taken; Node tells a slow write from a stuck one by it. Undocumented, so it may be missing. */
 interface SocketInternals {
   readonly bytesWritten?: number
-  readonly _handle?: { readonly writeQueueSize?: number } | null
+  /** `_parent`: under TLS, the handle of the connection that the encrypted bytes go to. */
+  readonly _handle?: { readonly writeQueueSize?: number, readonly _parent?: { readonly writeQueueSize?: number } } | null
 }
 
 export class Watch implements HeartbeatOwner {
@@ -101,7 +104,7 @@ export class Watch implements HeartbeatOwner {
   get writeProgress (): number {
     // A stream that is no socket has neither.
     const { bytesWritten = 0, _handle } = this.#socket as SocketInternals
-    return bytesWritten - this.#socket.writableLength - (_handle?.writeQueueSize ?? 0)
+    return bytesWritten - this.#socket.writableLength - (_handle?._parent?.writeQueueSize ?? _handle?.writeQueueSize ?? 0)
   }
 
   sendPing (number: number, onWritten: () => void): void {
@@ -109,6 +112,7 @@ export class Watch implements HeartbeatOwner {
     data.writeUInt32BE(number)
     this.#outbox.sendBytes(Opcode.Ping, data)
     this.#outbox.onTaken((error) => { if (error == null) onWritten() })
+    this.#owner.onPinged()
   }
 
   onLatency (latency: number): void {

@@ -87,7 +87,8 @@ export class Ending {
     const grace = graceOf(timeout)
     this.#destroyAt = start + timeout - grace
     this.#giveUpAt = start + timeout - grace / 2
-    this.#toldBy = start + stagger
+    // The last ones need time to answer.
+    this.#toldBy = start + Math.min(stagger, 0.9 * (timeout - grace))
     this.#countedTo = start
     if (this.#left.size === 0) return
     this.#waitFor(this.#destroyAt, this.#onDeadline)

@@ -28,12 +28,8 @@ export class Hub implements WebSocketHub {
   constructor (shutdownTimeout: number, shutdownStagger = 0) {
     this.#times = { timeout: shutdownTimeout, stagger: shutdownStagger, tells: true }
     this.connections = new ConnectionsView(this.#open)
-    const open = this.#open
-    const endings = this.#endings
-    this.#onClose = function () {
-      open.delete(this)
-      for (const ending of endings.values()) ending.delete(this)
-    }
+    const remove = (connection: Connection): void => this.remove(connection)
+    this.#onClose = function () { remove(this) }
   }
 
   /** True as soon as no new connection is wanted. */
@@ -55,6 +51,12 @@ export class Hub implements WebSocketHub {
     goAway(connection)
     this.#endings.get(group)?.add(connection)
     this.#endings.get(this)?.add(connection)
+  }
+
+  /** Lets go of a connection that has ended: by its `close` event, or before it where nobody may ever listen for that. */
+  remove (connection: Connection): void {
+    this.#open.delete(connection)
+    for (const ending of this.#endings.values()) ending.delete(connection)
   }
 
   async close (): Promise<void> {

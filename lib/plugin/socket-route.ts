@@ -6,7 +6,7 @@ import type { MessageCodec } from '../connection/codec.ts'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionSettings } from '../connection/connection.ts'
 import { channels } from '../connection/diagnostics.ts'
-import type { Meter } from '../connection/meter.ts'
+import type { Hub } from '../hub/hub.ts'
 import { HandshakeError } from '../protocol/handshake-errors.ts'
 import { buildResponseHeaders, judgeRequest } from '../protocol/handshake.ts'
 import type { Handshake } from '../protocol/handshake.ts'
@@ -200,11 +200,11 @@ export class SocketRoute {
 
   #settingsFor (served: Served, request: FastifyRequest, reply: FastifyReply): ConnectionSettings {
     const { registration, options, codec } = served
-    served.settings ??= this.#connectionSettings(options, codec?.codecFor(request, reply), registration.state.hub.meter)
+    served.settings ??= this.#connectionSettings(options, codec?.codecFor(request, reply), registration.state.hub)
     return served.settings
   }
 
-  #connectionSettings (options: RouteSettings, codec: MessageCodec | undefined, meter: Meter): ConnectionSettings {
+  #connectionSettings (options: RouteSettings, codec: MessageCodec | undefined, hub: Hub): ConnectionSettings {
     const { maxPayload, closeTimeout, highWaterMark, concurrency, maxQueuedMessages, errorHandler } = options
     const { heartbeat, maxLifetime, maxBufferedAmount, slowConsumer, rateLimit } = options
     return Object.freeze({
@@ -217,7 +217,8 @@ export class SocketRoute {
       maxBufferedAmount,
       // The core is written without the types of messages; for the application it is the same object with them.
       slowConsumer: slowConsumer as NonNullable<ConnectionSettings['slowConsumer']>,
-      meter,
+      meter: hub.meter,
+      onLost: (connection: Connection) => hub.remove(connection),
       ...(heartbeat !== false && { heartbeat }),
       ...(maxLifetime !== undefined && { maxLifetime }),
       ...(rateLimit !== false && { rateLimit }),

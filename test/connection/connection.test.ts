@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { Connection } from '../../lib/connection/connection.ts'
 import { closeCallsOf, connectionOn, memoryUsed, openPair, openSockets, Peer, settingsWith, turns, untilClosed, untilTrue } from '../helpers/connection-pair.ts'
-import type { PairOptions } from '../helpers/connection-pair.ts'
+import type { Pair, PairOptions } from '../helpers/connection-pair.ts'
 import { closePayload, encodeFrame } from '../helpers/wire-frames.ts'
 
 const texts = ['1', '2', '3']
@@ -189,19 +189,45 @@ t.test('T51 a listener of messages that comes later than closeTimeout behind the
   t.same(log, ['close', '1', '2', '3'])
 })
 
-t.test('nothing is read before a listener is attached or the handler has settled', async t => {
+t.test('T51 while the handler runs and listens to nothing: pings are answered, messages wait', async t => {
   let goOn = (): void => {}
   const { connection, peer } = await openPair(t, { handler: () => new Promise<void>((resolve) => { goOn = resolve }) })
-  // These two tell nothing that has to be read first.
-  connection.on('error', () => {}).on('drain', () => {})
-  peer.send(9, 'ping')
-  peer.text('lost on nobody')
-  await turns(10)
-  t.same(peer.frames, [])
+  peer.text('1', '2')
+  await peer.roundTrip()
+  const got: string[] = []
+  connection.on('message', (text: string) => { got.push(text) })
+  await turns(2)
+  t.same(got, ['1', '2'])
   goOn()
-  await peer.untilFrames(1)
-  t.match(peer.frames, [{ opcode: 10 }])
 })
+
+for (const [name, end] of [
+  ['the peer closes', ({ peer }: Pair) => { peer.close(4000, 'bye') }],
+  ['the peer resets', ({ peer }: Pair) => { peer.socket.resetAndDestroy() }],
+  ['it is terminated', ({ connection }: Pair) => { connection.terminate() }]
+] as const) {
+  t.test(`T56 ${name} while the handler runs and listens to nothing: whoever keeps connections is told, and \`close\` waits for a listener`, async t => {
+    let goOn = (): void => {}
+    const lost: Connection[] = []
+    const pair = await openPair(t, { closeTimeout: 200, onLost: (connection) => { lost.push(connection) }, handler: () => new Promise<void>((resolve) => { goOn = resolve }) })
+    const { connection } = pair
+    if (name === 'the peer closes') pair.peer.text('before')
+    await turns(3)
+    end(pair)
+    await untilTrue(() => lost.length === 1)
+    t.equal(lost[0], connection)
+    t.equal(connection.readyState, connection.CLOSED)
+    await turns(5)
+    const told: unknown[] = []
+    connection.on('message', (text) => { told.push(text) })
+    connection.on('close', (code) => { told.push(code) })
+    await untilTrue(() => told.length === (name === 'the peer closes' ? 2 : 1))
+    t.same(told, name === 'the peer closes' ? ['before', 4000] : [1006])
+    goOn()
+    await turns(3)
+    t.equal(lost.length, 1)
+  })
+}
 
 t.test('a handler that has settled without listeners: messages are nobody\'s, pings are answered, the end is heard', async t => {
   const { connection, peer, faults } = await openPair(t, { handler () {} })

@@ -95,6 +95,47 @@ for (const { name, heldFor, pastFull = false, messages, mayTakeMore, left } of r
   })
 }
 
+t.test('behind a peer that does not read messages wait, if it is handlers that send', async t => {
+  const { inbox, got } = make()
+  inbox.admit()
+  inbox.waitForPeer()
+  inbox.take('a')
+  t.same(got, ['a'], 'nothing is with the application: what it sends is of its own')
+  const busy: { inbox: HeldInbox, got: unknown[] } = makeBusy()
+  busy.inbox.take('a')
+  busy.inbox.take('b')
+  t.same(busy.got, ['a'], 'sent more than the peer reads while it handled a')
+  busy.inbox.goOn()
+  t.same(busy.got, ['a', 'b'])
+  busy.inbox.pause()
+  busy.inbox.goOn()
+  busy.inbox.take('c')
+  t.same(busy.got, ['a', 'b'], 'a pause is a pause')
+  busy.inbox.resume()
+  t.same(busy.got, ['a', 'b', 'c'])
+})
+
+/** An inbox whose handlers always send more than the peer reads. */
+function makeBusy (): { inbox: HeldInbox, got: unknown[] } {
+  const got: unknown[] = []
+  const inbox: HeldInbox = new HeldInbox({
+    deliver (data) {
+      got.push(data)
+      inbox.waitForPeer()
+      return undefined
+    },
+    onRejected () {},
+    onFull () {},
+    onSpace () {},
+    onEmpty () {},
+    onIdle () {},
+    isWanted: () => true,
+    onHoldChanged () {}
+  }, { concurrency: 1, maxQueuedMessages: 4, maxPayload: 1_000 })
+  inbox.admit()
+  return { inbox, got }
+}
+
 t.test('for whom they wait only becomes less', async t => {
   const { inbox, judged } = make()
   inbox.holdFor('nobody')

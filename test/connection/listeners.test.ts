@@ -163,6 +163,8 @@ t.test('T59 what is thrown need not be an Error', async t => {
   }
   const error = new Error('itself')
   t.equal(toError(error), error)
+  const hostile = new Proxy({}, { getPrototypeOf () { throw new Error('of the trap') }, get () { throw new Error('of the trap') } })
+  t.match(toError(hostile), { message: 'not an Error was thrown: object' })
   t.same(escaped, [])
 })
 

@@ -58,6 +58,16 @@ for (const [name, limit, take] of [
   })
 }
 
+t.test('stopped, it lets everything through: the end has to be read', async t => {
+  for (const onLimit of ['close', 'pause'] as const) {
+    const { limiter, told } = make({ messages: 1, bytes: 1, perSeconds: HOUR, onLimit })
+    limiter.stop()
+    for (let i = 0; i < 3; i++) t.equal(limiter.takeMessage() && limiter.takeBytes(100), true)
+    t.strictSame(told, [])
+    t.equal(limiter.isPausing, false)
+  }
+})
+
 t.test('stop lets reading go on, and leaves no timer', async t => {
   const { limiter, told } = make({ messages: 1, perSeconds: HOUR, onLimit: 'pause' })
   limiter.takeMessage()

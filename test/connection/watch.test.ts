@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { Outbox } from '../../lib/connection/outbox.ts'
 import { Watch } from '../../lib/connection/watch.ts'
 import type { WatchSettings } from '../../lib/connection/watch.ts'
-import { openPair, openSockets, Peer, turns, untilClosed, untilTrue } from '../helpers/connection-pair.ts'
+import { openPair, openSockets, openTlsSockets, Peer, turns, untilClosed, untilTrue } from '../helpers/connection-pair.ts'
 import { MemorySocket } from '../../lib/plugin/memory-socket.ts'
 
 async function make (t: Test, settings: WatchSettings = {}): Promise<{ watch: Watch, outbox: Outbox, peer: Peer, told: unknown[] }> {
@@ -14,10 +14,11 @@ async function make (t: Test, settings: WatchSettings = {}): Promise<{ watch: Wa
     far.destroy()
   })
   const told: unknown[] = []
-  const outbox = new Outbox(near, { role: 'server', highWaterMark: 65_536 }, () => {})
+  const outbox = new Outbox(near, { role: 'server', highWaterMark: 65_536 }, { onDrain () {}, onRoom () {} })
   const watch = new Watch({
     isReading: true,
     onLatency: (ms) => { told.push(['latency', ms]) },
+    onPinged: () => { told.push('pinged') },
     onDead: () => { told.push('dead') },
     onLimit: ({ code }) => { told.push(code) },
     onPausing: () => { told.push('pausing') },
@@ -27,9 +28,10 @@ async function make (t: Test, settings: WatchSettings = {}): Promise<{ watch: Wa
 }
 
 t.test('a ping has its number in four bytes, and tells when the socket has taken it', async t => {
-  const { watch, peer } = await make(t)
+  const { watch, peer, told } = await make(t)
   let written = 0
   watch.sendPing(0x01020304, () => { written++ })
+  t.strictSame(told, ['pinged'], 'a sign of life may come')
   const [ping] = await peer.untilFrames(1)
   t.equal(ping?.opcode, 9)
   t.equal(ping?.payload.toString('hex'), '01020304')
@@ -56,6 +58,30 @@ t.test('progress changes as a peer reads slowly, and not as more is sent to one 
   t.ok(outbox.bufferedAmount > 0, 'in the middle of one write already')
 })
 
+t.test('progress shows in the middle of one write under TLS as well', async t => {
+  const { near, far } = await openTlsSockets()
+  t.teardown(() => {
+    near.destroy()
+    far.destroy()
+  })
+  const outbox = new Outbox(near, { role: 'server', highWaterMark: 65_536 }, { onDrain () {}, onRoom () {} })
+  const owner = { isReading: true, onPinged () {}, onLatency () {}, onDead () {}, onLimit () {}, onPausing () {}, onLifetimeOver () {} }
+  const watch = new Watch(owner, near, outbox, {})
+  far.pause()
+  outbox.sendBytes(2, Buffer.alloc(32 * 1024 * 1024))
+  outbox.flush()
+  await turns(50)
+  const stuck = watch.writeProgress
+  await turns(20)
+  t.equal(watch.writeProgress, stuck)
+  const waiting = near.writableLength
+  let read = 0
+  far.on('data', (chunk: Buffer) => { read += chunk.length }).resume()
+  await untilTrue(() => watch.writeProgress !== stuck || read > 16 * 1024 * 1024)
+  t.ok(read <= 16 * 1024 * 1024, `${read} bytes were read when it showed`)
+  t.equal(near.writableLength, waiting, 'the write is not done')
+})
+
 t.test('a ping behind a backlog is not written before that has gone', async t => {
   const { watch, outbox, peer } = await make(t)
   peer.socket.pause()
@@ -73,8 +99,8 @@ t.test('a ping behind a backlog is not written before that has gone', async t =>
 t.test('a stream that is no socket shows progress by what waits in it', async t => {
   const { client, server } = MemorySocket.pair('127.0.0.1')
   t.teardown(() => client.destroy())
-  const outbox = new Outbox(server, { role: 'server', highWaterMark: 1 }, () => {})
-  const owner = { isReading: true, onLatency () {}, onDead () {}, onLimit () {}, onPausing () {}, onLifetimeOver () {} }
+  const outbox = new Outbox(server, { role: 'server', highWaterMark: 1 }, { onDrain () {}, onRoom () {} })
+  const owner = { isReading: true, onPinged () {}, onLatency () {}, onDead () {}, onLimit () {}, onPausing () {}, onLifetimeOver () {} }
   const watch = new Watch(owner, server, outbox, {})
   outbox.sendBytes(2, Buffer.alloc(60_000))
   outbox.flush()

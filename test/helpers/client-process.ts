@@ -1,9 +1,9 @@
 // Clients in a process of their own, for tests that measure the memory or the CPU of the server in this one. They send what
 // they are told, as bytes, and count what comes back without looking at it.
-import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
+import { forkPlain } from './fork-plain.ts'
 
 /** What the other process is told; it answers each with a `Counts`, in order of completion. */
 export type Order =
@@ -43,7 +43,7 @@ export class ClientProcess {
 
   /** Starts the process; it is gone when the test ends. */
   static async start (t: Test): Promise<ClientProcess> {
-    const child = fork(new URL('./client-process-main.js', import.meta.url), { serialization: 'advanced' })
+    const child = forkPlain(new URL('./client-process-main.js', import.meta.url), [], { serialization: 'advanced' })
     t.teardown(() => { child.kill('SIGKILL') })
     await once(child, 'message')
     return new ClientProcess(child)

@@ -1,5 +1,4 @@
 // The server's process ends under load, at moments that nobody chose: by SIGKILL, and by SIGTERM as at every deployment.
-import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
@@ -7,6 +6,7 @@ import { seededRandom } from '../conformance/fuzz.ts'
 import { openFrames } from '../helpers/frame-client.ts'
 import type { FrameClient } from '../helpers/frame-client.ts'
 import { closeCodeOf, closePayload, encodeFrame } from '../helpers/wire-frames.ts'
+import { forkPlain } from '../helpers/fork-plain.ts'
 
 t.setTimeout(120_000)
 
@@ -19,7 +19,7 @@ const CLIENTS = 70
 
 /** Starts the server, again on the same port; resolves when it listens. */
 async function start (port: number): Promise<{ child: ChildProcess, port: number, exited: Promise<unknown[]> }> {
-  const child = fork(new URL('./kill-server.js', import.meta.url), [String(port)])
+  const child = forkPlain(new URL('./kill-server.js', import.meta.url), [String(port)])
   t.teardown(() => { child.kill('SIGKILL') })
   const exited = once(child, 'exit')
   const [message] = await Promise.race([once(child, 'message'), exited.then(([code]) => { throw new Error(`the server ended with ${String(code)}`) })])

@@ -1,8 +1,8 @@
 // The processes of clients of the soak, seen from the server's: started, frozen, killed.
-import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { ClientOptions, ClientReport } from './clients.ts'
+import { forkPlain } from '../helpers/fork-plain.ts'
 
 export class Clients {
   #report: ClientReport = { lives: {}, wrong: {}, wrongs: 0, lag: 0 }
@@ -10,7 +10,7 @@ export class Clients {
   readonly #exited: Promise<unknown>
 
   constructor (options: ClientOptions) {
-    this.#child = fork(new URL('./clients.js', import.meta.url), [JSON.stringify(options)])
+    this.#child = forkPlain(new URL('./clients.js', import.meta.url), [JSON.stringify(options)])
     this.#exited = once(this.#child, 'exit')
     this.#child.on('message', (report) => { this.#report = report as ClientReport }) // it sends nothing else
   }

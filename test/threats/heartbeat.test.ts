@@ -230,6 +230,59 @@ t.test('T54 alive: reading is blocked by a handler whose queue is full', async t
   t.strictSame(server.closes, [])
 })
 
+const forEver = new Promise<void>(() => {})
+
+for (const { name, route, handle } of [
+  {
+    name: 'behind a handler that is never done, with more than the queue takes',
+    route: { maxQueuedMessages: 2 },
+    handle (connection: AnyWebSocketConnection) { connection.on('message', () => forEver) }
+  },
+  {
+    name: 'behind a loop that nobody goes on with',
+    route: { maxQueuedMessages: 2 },
+    handle (connection: AnyWebSocketConnection) { void connection[Symbol.asyncIterator]().next() }
+  },
+  { name: 'while the handler runs on and listens to nothing', route: {}, handle: () => forEver },
+  {
+    name: 'while the handler does nothing but send',
+    route: {},
+    async handle (connection: AnyWebSocketConnection) {
+      while (connection.readyState === connection.OPEN) {
+        connection.send('x')
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+    }
+  }
+]) {
+  t.test(`T54 dead: ${name}`, async t => {
+    const made = await makeApp(t, { plugin: { heartbeat: TIMES, shutdownTimeout: 1 } })
+    made.app.get('/', { websocket: route }, (connection) => handle(connection as unknown as AnyWebSocketConnection)) // the same object
+    const { client, link } = await openThrough(t, await made.listen(), {})
+    await client.write(Buffer.concat(Array.from({ length: 5 }, (_, i) => encodeFrame({ opcode: 1, payload: String(i) }))))
+    await until(() => made.app.websocket.metrics().messagesReceived >= 3)
+    link.stop()
+    await until(() => made.app.websocket.connections.size === 0 || made.app.websocket.metrics().active === 0)
+    t.match(made.logs.filter(({ msg }) => msg === 'WebSocket connection failed by its peer'), [{ level: 30, err: { code: 'FST_WS_HEARTBEAT_TIMEOUT' } }])
+  })
+}
+
+t.test('T56 a Close is answered while the handler does nothing but send', async t => {
+  const { app, listen } = await makeApp(t, { plugin: { heartbeat: false } })
+  app.get('/', { websocket: true }, async (connection) => {
+    while (connection.readyState === connection.OPEN) {
+      connection.send('x')
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  })
+  const client = await open(t, { port: await listen() })
+  await client.untilFrames(3)
+  await client.write(encodeFrame({ opcode: 8, payload: Buffer.from([0x0f, 0xa0]) }))
+  t.equal(await client.untilEnd(), 'fin')
+  t.equal(client.closeFrame?.payload.toString('hex'), '0fa0')
+  await until(() => app.websocket.connections.size === 0)
+})
+
 t.test('T54 alive: reading is paused by the application; after it the peer\'s time begins anew', async t => {
   const server = await serve(t, {}, (connection) => connection.pause())
   const client = await open(t, { port: server.port })

@@ -1,8 +1,10 @@
 // T53: a client that never reads, against each policy for slow consumers.
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
+import { WebSocket } from 'ws'
 import type { AnyWebSocketConnection, WebSocketRouteOptions } from '../../lib/index.ts'
 import { makeApp, until } from '../helpers/app.ts'
 import { memoryUsed } from '../helpers/connection-pair.ts'
@@ -118,6 +120,7 @@ t.test('T53 a function is called with each message that is not sent, and what it
   const seen: unknown[] = []
   const { client, connection, slow } = await attack(t, {
     heartbeat: false,
+    closeTimeout: 300,
     maxBufferedAmount: 256 * KIB,
     slowConsumer (late, message) {
       seen.push(message)
@@ -211,4 +214,97 @@ t.test('T53 several slow clients do not slow each other, nor one that reads', as
   t.equal(reader.frames.length, 300, 'each round came to the one that reads')
   const waiting = [...app.websocket.connections].map(({ bufferedAmount }) => bufferedAmount)
   t.ok(waiting.every(bytes => bytes <= MIB), `${Math.max(...waiting)} bytes at most`)
+})
+
+for (const tls of [false, true]) {
+  for (const { name, count, size } of [
+    { name: '1,000 messages of 64 KiB', count: 1_000, size: 64 * KIB },
+    { name: '16 messages of 1 MiB', count: 16, size: MIB },
+    { name: '50,000 messages of 1 KiB', count: 50_000, size: KIB }
+  ]) {
+    t.test(`T53 a client that pipelines ${name}${tls ? ' over TLS' : ''} and reads what comes gets all of them back, with all defaults`, async t => {
+      const { app, listen } = await makeApp(t, { tls, server: { logger: false } })
+      let most = 0
+      app.get('/', { websocket: { maxPayload: MIB } }, (connection) => {
+        connection.on('message', (message) => {
+          connection.send(message)
+          most = Math.max(most, connection.bufferedAmount)
+        })
+      })
+      const port = await listen()
+      const client = new WebSocket(`${tls ? 'wss' : 'ws'}://127.0.0.1:${port}/`, { rejectUnauthorized: false })
+      t.teardown(() => client.terminate())
+      await once(client, 'open')
+      let got = 0
+      const wrong: number[] = []
+      const over = new Promise<string>((resolve) => {
+        client.on('message', (data: Buffer) => {
+          if (data.readUInt32BE() !== got) wrong.push(got)
+          if (++got === count) resolve('all')
+        })
+        client.on('close', (code) => resolve(`closed with ${code} after ${got}`))
+      })
+      for (let i = 0; i < count; i++) {
+        const message = Buffer.alloc(size)
+        message.writeUInt32BE(i)
+        client.send(message)
+      }
+      t.equal(await over, 'all')
+      t.strictSame(wrong, [])
+      t.ok(most <= 2 * MIB + 64 * KIB, `${most} bytes waited at most`)
+    })
+  }
+}
+
+t.test('T53 whoever heeds `send` and `drain` never comes to the limit, however large the next message is', async t => {
+  const { app, listen } = await makeApp(t, { tls: true })
+  const slow: unknown[] = []
+  let sent = 0
+  app.get('/', { websocket: true }, async (connection) => {
+    connection.on('slow', (details) => slow.push(details))
+    connection.on('message', () => {})
+    for (; sent < 60; sent++) {
+      if (!connection.send(Buffer.alloc(sent % 2 === 0 ? 30_000 : 2 * MIB))) await once(connection, 'drain')
+    }
+    for (let i = 0; i < 5; i++) await connection.sendAndWait(Buffer.alloc(3 * MIB))
+    connection.close(4000)
+  })
+  const client = new WebSocket(`wss://127.0.0.1:${await listen()}/`, { rejectUnauthorized: false })
+  client.on('message', () => client.ping())
+  const [code] = await once(client, 'close') as [number]
+  t.equal(code, 4000)
+  t.strictSame(slow, [])
+})
+
+t.test('T53 a client that sends without end and never reads is not closed, holds no more than the limits, and is served when it reads', async t => {
+  const { app, listen } = await makeApp(t, { plugin: { heartbeat: false } })
+  const got: unknown[] = []
+  let most = 0
+  app.get('/', { websocket: true }, (connection) => {
+    connection.on('message', (message) => {
+      got.push(message.length)
+      connection.send(message)
+      most = Math.max(most, connection.bufferedAmount)
+    })
+  })
+  const client = await openFrames({ port: await listen() })
+  t.teardown(() => client.destroy())
+  client.pause()
+  const before = await memoryUsed()
+  const frame = encodeFrame({ opcode: 2, payload: Buffer.alloc(32 * KIB) })
+  let written = 0
+  const writing = (async () => { for (; written < 2_000; written++) await client.write(frame) })()
+  let last = -1
+  for (let still = 0; still < 200; still = last === got.length ? still + 1 : 0) {
+    last = got.length
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const growth = await memoryUsed() - before
+  t.ok(got.length < 1_000, `${got.length} of 2,000 were handled`)
+  t.ok(most <= 64 * KIB + 33 * KIB, `${most} bytes waited at most`)
+  t.ok(growth < 8 * MIB, `${growth} bytes`)
+  client.resume()
+  await writing
+  await client.untilFrames(2_000)
+  t.equal(got.length, 2_000)
 })
