@@ -58,6 +58,8 @@ export class Outbox implements SlabWriter {
   readonly #chunks: Chunk[] = []
   #slab: Slab | undefined
   #pending = 0
+  /** The socket may have bytes of ours that it has not written. False is certain, and spares the question for each message. */
+  #isBacklogged = false
   #corked = false
   #scheduled = false
   #drainDue = false
@@ -85,7 +87,7 @@ export class Outbox implements SlabWriter {
 
   /** Asks whether the sender should stop for a while; once true, `onRoom` and `onDrain` follow. */
   isOverHighWaterMark (): boolean {
-    if (this.bufferedAmount <= this.#highWaterMark) return false
+    if (this.#waiting() <= this.#highWaterMark) return false
     this.#drainDue = true
     return true
   }
@@ -102,7 +104,7 @@ export class Outbox implements SlabWriter {
     if (maxBufferedAmount === undefined) return true
     // A UTF-16 unit is at most three bytes of UTF-8.
     const bound = typeof data === 'string' ? data.length * 3 : data.length
-    if (this.bufferedAmount + bound <= maxBufferedAmount) return true
+    if (this.#waiting() + bound <= maxBufferedAmount) return true
     const wasDue = this.#drainDue
     // Before the flush, so that the last of its writes tells when it is done.
     this.#drainDue = true
@@ -141,6 +143,7 @@ export class Outbox implements SlabWriter {
       return
     }
     this.#nextPong = data
+    this.#isBacklogged = true
     if (!this.#pongOnItsWay) this.#sendNextPong()
   }
 
@@ -253,8 +256,17 @@ export class Outbox implements SlabWriter {
       else socket.write(out)
     }
     if (last > 0) socket.uncork()
-    const lent = fromSlab && socket.writableLength > 0
+    this.#isBacklogged = socket.writableLength > 0
+    const lent = fromSlab && this.#isBacklogged
     for (const { slab } of chunks) slab?.release(lent)
+  }
+
+  /** As `bufferedAmount`. */
+  #waiting (): number {
+    if (!this.#isBacklogged) return this.#pending
+    const waiting = this.bufferedAmount
+    this.#isBacklogged = waiting > this.#pending
+    return waiting
   }
 
   #drop (chunks: readonly Chunk[]): void {
