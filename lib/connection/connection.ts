@@ -56,6 +56,9 @@ export interface ConnectionOpening {
 /** How long, in ms, `close` waits behind messages that nobody listens for. */
 const UNHEARD_GRACE = 1_000
 
+/** How long, in ms, nothing is read while a handler runs that has not asked for anything yet. */
+const READ_GRACE = 1_000
+
 const SILENT: ConnectionLogger = { info () {}, error () {} }
 const NO_BYTES: Buffer = Buffer.alloc(0)
 
@@ -98,6 +101,7 @@ export class Connection extends Listeners {
   #isGone = false
   #closeEmitted = false
   #closeTimer: NodeJS.Timeout | undefined
+  #readTimer: NodeJS.Timeout | undefined
   #iterators: Set<MessageIterator> | undefined
 
   /** What the transport calls; one object for all connections. */
@@ -173,9 +177,9 @@ export class Connection extends Listeners {
   }
 
   /**
-   * Runs the application's handler, and begins to read when it has returned. Messages wait until one listens for them or the
-   * handler has settled; the end waits until one listens for anything or it has settled. Pongs, and what else shows that the peer
-   * lives, wait for nobody.
+   * Runs the application's handler, and begins to read when there is somebody to hear: as soon as a listener is attached, or when
+   * the handler has settled; or a second later, for the peer's end and signs of its life wait for nobody. Messages wait until one
+   * listens for them or the handler has settled, `close` until one listens for anything or it has settled.
    *
    * @param head - bytes that came with the handshake; they belong to the connection now
    * @param handler - without one reading begins at once; messages wait for their first listener, and `close` for its own
@@ -195,7 +199,7 @@ export class Connection extends Listeners {
           this.onFault(reason)
           this.#onSettled()
         })
-        process.nextTick(() => this.#read())
+        if (!this.#isReading) this.#readTimer = setTimeout(() => this.#read(), READ_GRACE)
         return
       }
     } catch (reason) {
@@ -512,6 +516,7 @@ export class Connection extends Listeners {
   #read (): void {
     if (this.#isReading) return
     this.#isReading = true
+    clearTimeout(this.#readTimer)
     const head = this.#head ?? NO_BYTES
     this.#head = NO_BYTES
     this.#transport.begin(head)
@@ -523,7 +528,9 @@ export class Connection extends Listeners {
     this.#settings.meter?.noteClose(closure.code)
     if (channels.close.hasSubscribers && this.#isServer) channels.close.publish({ connection: this, ...closure })
     this.#aborter?.abort()
-    if (!this.#hasBegun) this.#settings.onLost?.(this)
+    clearTimeout(this.#readTimer)
+    // Where messages wait for the handler it is to be waited for.
+    if (!this.#hasBegun && this.#transport.inbox.length === 0) this.#settings.onLost?.(this)
     this.#finish()
     this.#limitEnd()
   }

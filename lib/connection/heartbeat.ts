@@ -18,6 +18,8 @@ export interface HeartbeatOwner {
   sendPing (number: number, onWritten: () => void): void
   /** False while this side itself does not read: then silence tells nothing. When it becomes true again, call `noteBytes`. */
   readonly isReading: boolean
+  /** True when that is because the peer does not read either: then a ping that cannot be written is judged all the same. */
+  readonly waitsForPeer?: boolean
   /** A number that changes whenever bytes leave this process for the peer. */
   readonly writeProgress: number
   /** Called once for an answered ping at most. */
@@ -174,8 +176,13 @@ export class Heartbeat implements WheelEntry {
   #openWindow (now: number, isForWritten: boolean): void {
     this.#closesAt = now + this.#times.timeout
     this.#isForWritten = isForWritten
-    this.#isAlive = !this.#owner.isReading
+    this.#isAlive = this.#isExcused
     this.#progress = this.#owner.writeProgress
+  }
+
+  /** Silence tells nothing: this side does not read. Before the ping is written that excuses no peer that does not read itself. */
+  get #isExcused (): boolean {
+    return !this.#owner.isReading && (this.#isForWritten || this.#owner.waitsForPeer !== true)
   }
 
   /** True while a ping has been sent and not been written. */
@@ -184,7 +191,7 @@ export class Heartbeat implements WheelEntry {
   }
 
   #lives (): boolean {
-    if (this.#isAlive || !this.#owner.isReading) return true
+    if (this.#isAlive || this.#isExcused) return true
     return !this.#isForWritten && this.#owner.writeProgress !== this.#progress
   }
 

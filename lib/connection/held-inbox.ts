@@ -1,7 +1,7 @@
 // The inbox of a connection: messages wait in it until there is somebody to hear them. Owns who they wait for, and how many
 // of them while nobody listens; knows nothing of the socket.
 import type { MessageData } from '../protocol/message-assembler.ts'
-import { Inbox } from './inbox.ts'
+import { Inbox, LEAST_BYTES } from './inbox.ts'
 import type { InboxOptions, InboxOwner } from './inbox.ts'
 
 /**
@@ -42,6 +42,11 @@ export class HeldInbox extends Inbox {
   /** True once messages may go to the application. */
   get isReleased (): boolean {
     return this.#released
+  }
+
+  /** True while messages wait for the peer to read what handlers have answered. */
+  get waitsForPeer (): boolean {
+    return this.#isAhead
   }
 
   /** Takes one message, to be delivered or held. */
@@ -113,7 +118,7 @@ export class HeldInbox extends Inbox {
    */
   mayTakeMore (pastFull: boolean): boolean {
     if (this.#paused) return false
-    return !this.isFull || ((pastFull || this.#mayOverflow()) && this.bytes <= this.#options.maxPayload)
+    return !this.isFull || ((pastFull || this.#mayOverflow()) && this.bytes <= Math.max(this.#options.maxPayload, LEAST_BYTES))
   }
 
   #update (): void {

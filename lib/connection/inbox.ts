@@ -6,7 +6,7 @@ import type { MessageData } from '../protocol/message-assembler.ts'
 const MESSAGE_OVERHEAD = 64
 
 /** Bytes that may always wait, however small the largest message is. */
-const LEAST_BYTES = 65_536
+export const LEAST_BYTES = 65_536
 
 export interface InboxOptions {
   /** Messages whose handlers may run at the same time. */

@@ -25,7 +25,7 @@ type Waiter = (error?: Error | null) => void
 export interface OutboxOwner {
   /** Everything has been written, after `isOverHighWaterMark` was true or `hasRoomFor` false. */
   onDrain (): void
-  /** After the same: no more than `highWaterMark` bytes wait. Called once or more before `onDrain`. */
+  /** After the same: no more than `highWaterMark` bytes wait. Behind `onDrain` where both are due. */
   onRoom (): void
 }
 
@@ -296,11 +296,12 @@ export class Outbox implements SlabWriter {
   #drain (): void {
     if (!this.#drainDue || this.#socket.destroyed) return
     const waiting = this.bufferedAmount
+    if (waiting === 0) {
+      // First: whoever has room may fill it up again, and is told anew then.
+      this.#drainDue = false
+      this.#owner.onDrain()
+    }
     if (waiting <= this.#highWaterMark) this.#owner.onRoom()
-    // It may have sent again.
-    if (this.bufferedAmount > 0) return
-    this.#drainDue = false
-    this.#owner.onDrain()
   }
 
   #sendNextPong (): void {

@@ -75,6 +75,8 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   readonly #watch: Watch
   #closeTimer: NodeJS.Timeout | undefined
   #endTimer: NodeJS.Timeout | undefined
+  /** The end has been put off for a second time. */
+  #endPutOffAgain = false
 
   /** Takes over the socket. Nothing is read before `begin`, and no message delivered before `inbox.admit`. */
   constructor (target: T, events: TransportEvents<T>, socket: Duplex, settings: TransportSettings) {
@@ -267,7 +269,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.inbox.end()
     // Without a handler that could answer there is nothing to wait for: a client that nobody listens to.
     if (this.inbox.isIdle || (!this.inbox.isReleased && this.#settings.role === 'client')) return false
-    this.#endTimer = setTimeout(() => this.#endNow(), Math.min(END_GRACE, this.#settings.closeTimeout))
+    this.#endTimer = setTimeout(() => this.#onEndOverdue(), Math.min(END_GRACE, this.#settings.closeTimeout))
     return true
   }
 
@@ -275,6 +277,10 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.#endSocket()
     this.#updateFlow()
     this.#events.onError(this.#target, error)
+  }
+
+  get waitsForPeer (): boolean {
+    return this.inbox.waitsForPeer
   }
 
   get isReading (): boolean {
@@ -315,6 +321,17 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     if (this.#protocol.hasUnread || this.#protocol.isEnding) return
     this.#protocol.receiveEof()
     this.#endSocket()
+  }
+
+  /** Messages that are held, for a listener or for a peer that reads slowly, are no handler's fault: they have all of `closeTimeout`. */
+  #onEndOverdue (): void {
+    const isHeld = this.inbox.waitsForPeer || !this.inbox.isReleased
+    if (!isHeld || this.#endPutOffAgain) {
+      this.#endNow()
+      return
+    }
+    this.#endPutOffAgain = true
+    this.#endTimer = setTimeout(() => this.#endNow(), Math.max(0, this.#settings.closeTimeout - END_GRACE))
   }
 
   #endNow (): void {

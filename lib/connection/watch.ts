@@ -21,6 +21,8 @@ export interface WatchSettings {
 export interface WatchOwner {
   /** False while this side holds the peer back: then silence tells nothing. */
   readonly isReading: boolean
+  /** True while the peer has to read before more is done for it. */
+  readonly waitsForPeer: boolean
   /** A ping of the heartbeat is on its way: a sign of life has to get through whatever holds the peer back. */
   onPinged (): void
   /** A ping of the heartbeat was answered after so many ms. */
@@ -95,6 +97,10 @@ export class Watch implements HeartbeatOwner {
   /** Looks at a pong. @returns true when it answers the heartbeat, and is for nobody else */
   takePong (data: Buffer): boolean {
     return this.#heartbeat?.takePong(data) === true
+  }
+
+  get waitsForPeer (): boolean {
+    return this.#owner.waitsForPeer
   }
 
   get isReading (): boolean {

@@ -77,9 +77,9 @@ const rows: ReadonlyArray<{ name: string, heldFor: HeldFor, pastFull?: boolean, 
   { name: 'a handler: within the queue', heldFor: 'handler', messages: 3, mayTakeMore: true, left: 3 },
   { name: 'a handler: the queue is full', heldFor: 'handler', messages: 4, mayTakeMore: false, left: 4 },
   { name: 'a handler and a pong: past a full queue', heldFor: 'handler', pastFull: true, messages: 10, mayTakeMore: true, left: 10 },
-  { name: 'a handler and a pong: not past maxPayload', heldFor: 'handler', pastFull: true, messages: 20, mayTakeMore: false, left: 20 },
+  { name: 'a handler and a pong: not past maxPayload, or 64 KiB', heldFor: 'handler', pastFull: true, messages: 900, mayTakeMore: false, left: 900 },
   { name: 'the end: past a full queue', heldFor: 'end', messages: 10, mayTakeMore: true, left: 10 },
-  { name: 'the end: not past maxPayload, and nothing is lost', heldFor: 'end', messages: 20, mayTakeMore: false, left: 20 },
+  { name: 'the end: not past maxPayload, and nothing is lost', heldFor: 'end', messages: 900, mayTakeMore: false, left: 900 },
   { name: 'nobody: past a full queue', heldFor: 'nobody', messages: 10, mayTakeMore: true, left: 10 },
   { name: 'nobody: beyond maxPayload they are dropped', heldFor: 'nobody', messages: 20, mayTakeMore: true, left: 0 }
 ]

@@ -16,7 +16,7 @@ async function make (t: Test, settings: WatchSettings = {}): Promise<{ watch: Wa
   const told: unknown[] = []
   const outbox = new Outbox(near, { role: 'server', highWaterMark: 65_536 }, { onDrain () {}, onRoom () {} })
   const watch = new Watch({
-    isReading: true,
+    isReading: true, waitsForPeer: false,
     onLatency: (ms) => { told.push(['latency', ms]) },
     onPinged: () => { told.push('pinged') },
     onDead: () => { told.push('dead') },
@@ -65,7 +65,7 @@ t.test('progress shows in the middle of one write under TLS as well', async t =>
     far.destroy()
   })
   const outbox = new Outbox(near, { role: 'server', highWaterMark: 65_536 }, { onDrain () {}, onRoom () {} })
-  const owner = { isReading: true, onPinged () {}, onLatency () {}, onDead () {}, onLimit () {}, onPausing () {}, onLifetimeOver () {} }
+  const owner = { isReading: true, waitsForPeer: false, onPinged () {}, onLatency () {}, onDead () {}, onLimit () {}, onPausing () {}, onLifetimeOver () {} }
   const watch = new Watch(owner, near, outbox, {})
   far.pause()
   outbox.sendBytes(2, Buffer.alloc(32 * 1024 * 1024))
@@ -100,7 +100,7 @@ t.test('a stream that is no socket shows progress by what waits in it', async t 
   const { client, server } = MemorySocket.pair('127.0.0.1')
   t.teardown(() => client.destroy())
   const outbox = new Outbox(server, { role: 'server', highWaterMark: 1 }, { onDrain () {}, onRoom () {} })
-  const owner = { isReading: true, onPinged () {}, onLatency () {}, onDead () {}, onLimit () {}, onPausing () {}, onLifetimeOver () {} }
+  const owner = { isReading: true, waitsForPeer: false, onPinged () {}, onLatency () {}, onDead () {}, onLimit () {}, onPausing () {}, onLifetimeOver () {} }
   const watch = new Watch(owner, server, outbox, {})
   outbox.sendBytes(2, Buffer.alloc(60_000))
   outbox.flush()

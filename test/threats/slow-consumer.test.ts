@@ -308,3 +308,32 @@ t.test('T53 a client that sends without end and never reads is not closed, holds
   await client.untilFrames(2_000)
   t.equal(got.length, 2_000)
 })
+
+t.test('T54 a client that pipelines to an echo and never reads is found by the heartbeat', async t => {
+  const { app, logs, listen } = await makeApp(t, { plugin: { heartbeat: { interval: 100, timeout: 300 } } })
+  app.get('/', { websocket: true }, (connection) => { connection.on('message', (message) => { connection.send(message) }) })
+  const client = await openFrames({ port: await listen() })
+  t.teardown(() => client.destroy())
+  client.pause()
+  const frame = encodeFrame({ opcode: 2, payload: Buffer.alloc(60 * KIB) })
+  for (let i = 0; i < 1_000; i++) client.write(frame).catch(() => {})
+  await until(() => logs.some(({ err }) => (err as { code?: string } | undefined)?.code === 'FST_WS_HEARTBEAT_TIMEOUT'))
+  await until(() => app.websocket.connections.size === 0)
+})
+
+t.test('T53 `drain` is told to whoever waits for it, however much the peer pipelines', async t => {
+  const { app, listen } = await makeApp(t, { tls: true, server: { logger: false } })
+  let drains = 0
+  app.get('/', { websocket: true }, (connection) => {
+    connection.on('drain', () => { drains++ })
+    connection.on('message', (message) => { connection.send(message) })
+  })
+  const client = new WebSocket(`wss://127.0.0.1:${await listen()}/`, { rejectUnauthorized: false })
+  t.teardown(() => client.terminate())
+  await once(client, 'open')
+  let got = 0
+  client.on('message', () => { got++ })
+  for (let i = 0; i < 2_000; i++) client.send(Buffer.alloc(40 * KIB))
+  await until(() => got === 2_000)
+  t.ok(drains > 20, `${drains} times`)
+})
