@@ -62,8 +62,10 @@ export class RateLimiter {
 
   /** Has been read: it counts, and what comes next waits until there is credit for it. */
   #pauseFor (bucket: TokenBucket): void {
-    if (bucket.wait === 0 || this.#timer !== undefined) return
-    this.#timer = setTimeout(() => this.#goOn(), bucket.wait)
+    if (this.#timer !== undefined) return
+    const { wait } = bucket
+    if (wait === 0) return
+    this.#timer = setTimeout(() => this.#goOn(), wait)
     this.#owner.onPausing()
   }
 

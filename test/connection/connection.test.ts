@@ -665,3 +665,19 @@ t.test('T41 a log shows what tells it from others, and nothing of the request', 
   const { id } = connection
   t.same(JSON.parse(JSON.stringify({ connection })), { connection: { id, protocol: '', readyState: 1 } })
 })
+
+t.test('T56 a Close behind messages that nobody has listened for waits for a late handler, up to closeTimeout', async t => {
+  const { peer } = await openPair(t, {
+    closeTimeout: 5_000,
+    async handler (connection) {
+      // Longer than reading waits for a listener and a put-off end for handlers, together.
+      await new Promise((resolve) => setTimeout(resolve, 2_300))
+      connection.on('message', (text: string) => { connection.send(`${text}!`) })
+    }
+  })
+  peer.text('a', 'b')
+  peer.close(4000)
+  await peer.untilEnd()
+  t.same(peer.texts, ['a!', 'b!'])
+  t.equal(peer.frames.at(-1)?.opcode, 8, 'and then the answer to it')
+})
