@@ -19,7 +19,7 @@ export interface HeartbeatOwner {
   /** False while this side itself does not read: then silence tells nothing. When it becomes true again, call `noteBytes`. */
   readonly isReading: boolean
   /** True when that is because the peer does not read either: then a ping that cannot be written is judged all the same. */
-  readonly waitsForPeer?: boolean
+  readonly waitsForPeer: boolean
   /** A number that changes whenever bytes leave this process for the peer. */
   readonly writeProgress: number
   /** Called once for an answered ping at most. */
@@ -182,7 +182,7 @@ export class Heartbeat implements WheelEntry {
 
   /** Silence tells nothing: this side does not read. Before the ping is written that excuses no peer that does not read itself. */
   get #isExcused (): boolean {
-    return !this.#owner.isReading && (this.#isForWritten || this.#owner.waitsForPeer !== true)
+    return !this.#owner.isReading && (this.#isForWritten || !this.#owner.waitsForPeer)
   }
 
   /** True while a ping has been sent and not been written. */

@@ -26,6 +26,7 @@ class Owner implements HeartbeatOwner {
   readonly deferred: Array<() => void> = []
   readonly heartbeat: Heartbeat
   isReading = true
+  waitsForPeer = false
   writeProgress = 0
   onPing: (ping: Ping, owner: Owner) => void = (ping) => ping.onWritten()
 
@@ -117,6 +118,11 @@ function every (ms: number, action: (owner: Owner) => void): (owner: Owner) => v
   }
 }
 
+function waitForPeer (owner: Owner): void {
+  owner.isReading = false
+  owner.waitsForPeer = true
+}
+
 const written = (ping: Ping): void => ping.onWritten()
 
 const living: readonly Row[] = [
@@ -131,6 +137,8 @@ const living: readonly Row[] = [
   { name: 'a ping that is never written, but the peer sends', onPing: () => {}, meanwhile: every(390, (owner) => owner.heartbeat.noteBytes()) },
   { name: 'this side does not read', onPing: written, meanwhile: (owner) => { owner.isReading = false } },
   { name: 'this side does not read, and the peer neither', onPing: () => {}, meanwhile: (owner) => { owner.isReading = false } },
+  { name: 'this side waits for the peer to read, and the ping has left', onPing: written, meanwhile: waitForPeer },
+  { name: 'this side waits for the peer to read, which it does', onPing: () => {}, meanwhile: (owner) => { waitForPeer(owner); every(390, (owner) => { owner.writeProgress++ })(owner) } },
   { name: 'this side reads from time to time', onPing: written, meanwhile: every(300, (owner) => { owner.isReading = !owner.isReading; if (owner.isReading) owner.heartbeat.noteBytes() }) },
   { name: 'a timeout longer than the interval, and a slow peer', times: { interval: 200, timeout: 900 }, onPing: (ping, owner) => { written(ping); owner.after(850, () => owner.pong(ping.number)) } },
   { name: 'a timeout as long as the interval', times: { interval: 300, timeout: 300 }, onPing: (ping, owner) => { written(ping); owner.after(250, () => owner.pong(ping.number)) } }
@@ -157,6 +165,7 @@ const dying: ReadonlyArray<Row & { readonly after: number }> = [
   { name: 'the time counts from the writing of the ping', onPing: (ping, owner) => { owner.after(300, () => written(ping)) }, after: 700 },
   { name: 'from the writing too when it took longer than the timeout, as bytes left', onPing: (ping, owner) => { for (const ms of [300, 600, 900]) owner.after(ms, () => { owner.writeProgress++ }); owner.after(950, () => written(ping)) }, after: 1_350 },
   { name: 'a ping that is never written, and nothing leaves', onPing: () => {}, after: 400 },
+  { name: 'this side waits for the peer to read, and it does not', onPing: () => {}, meanwhile: waitForPeer, after: 400 },
   { name: 'bytes from before the ping was written are no answer', onPing: (ping, owner) => { owner.after(100, () => owner.heartbeat.noteBytes()); owner.after(200, () => written(ping)) }, after: 600 },
   { name: 'bytes that left before the ping was written are none either', onPing: (ping, owner) => { owner.after(100, () => { owner.writeProgress++ }); owner.after(200, () => written(ping)) }, after: 600 },
   { name: 'bytes that leave after it was written are none either', onPing: (ping, owner) => { written(ping); owner.after(100, () => { owner.writeProgress++ }) }, after: 400 },
@@ -536,6 +545,7 @@ function openMany ({ wheel }: Owner, count: number): Opened[] {
         peer.onSent?.()
       },
       isReading: true,
+      waitsForPeer: false,
       writeProgress: 0,
       onLatency () {},
       onDead () { throw new Error('dead') }
