@@ -47,12 +47,12 @@ export function createFrameHeader (): FrameHeader {
  *
  * Consumes nothing: false means that the header is not all there, so ask again with more bytes.
  *
- * @param bytes - unread input; neither changed nor kept
+ * @param bytes - unread input up to `end`; neither changed nor kept
  * @throws {ProtocolError} by `checkFirstByte` and `checkSecondByte`; `FST_WS_LENGTH_TOP_BIT` and
  *   `FST_WS_LENGTH_NOT_MINIMAL`; `FST_WS_TOO_BIG` for a length over 2^53 - 1 bytes, and by `context.checkLength`
  */
-export function readFrameHeader (bytes: Buffer, offset: number, context: HeaderContext, header: FrameHeader): boolean {
-  const available = bytes.length - offset
+export function readFrameHeader (bytes: Buffer, offset: number, end: number, context: HeaderContext, header: FrameHeader): boolean {
+  const available = end - offset
   if (available < 1) return false
   const first = bytes[offset]!
   checkFirstByte(first, context)
@@ -71,7 +71,7 @@ export function readFrameHeader (bytes: Buffer, offset: number, context: HeaderC
     headerLength = 4
   } else if (length7 === 127) {
     if (available < 10) {
-      checkStartOfLength64(bytes, offset + 2)
+      checkStartOfLength64(bytes, offset + 2, end)
       return false
     }
     payloadLength = readLength64(bytes, offset + 2)
@@ -94,8 +94,8 @@ export function readFrameHeader (bytes: Buffer, offset: number, context: HeaderC
   return true
 }
 
-/** §5.2, §5.4 and §5.5: reserved bits and opcodes, fragments in order, control frames whole. */
-function checkFirstByte (first: number, context: HeaderContext): void {
+/** §5.2, §5.4 and §5.5: reserved bits and opcodes, fragments in order, control frames whole. @throws {ProtocolError} */
+export function checkFirstByte (first: number, context: HeaderContext): void {
   const opcode = first & 0x0f
   const rsv = (first >> 4) & 0b111
   // §5.2: MUST be 0 unless an extension defines it; and only data frames carry extension data here (RFC 7692 §6).
@@ -117,8 +117,8 @@ function checkFirstByte (first: number, context: HeaderContext): void {
   }
 }
 
-/** §5.1: masks by role. §5.5: a control frame's payload MUST be 125 bytes or less. */
-function checkSecondByte (first: number, second: number, context: HeaderContext): void {
+/** §5.1: masks by role. §5.5: a control frame's payload MUST be 125 bytes or less. @throws {ProtocolError} */
+export function checkSecondByte (first: number, second: number, context: HeaderContext): void {
   const masked = (second & 0x80) !== 0
   if (context.role === 'server') {
     if (!masked) throw new ProtocolError('FST_WS_MASK_MISSING')
@@ -131,9 +131,9 @@ function checkSecondByte (first: number, second: number, context: HeaderContext)
   if ((first & 0x0f) === Opcode.Close && (second & 0x7f) === 1) throw new ProtocolError('FST_WS_CLOSE_PAYLOAD')
 }
 
-/** Judges the first bytes of a 64-bit length, from `offset` to the end, by the rules of `readLength64`. */
-function checkStartOfLength64 (bytes: Buffer, offset: number): void {
-  const available = bytes.length - offset
+/** Judges the first bytes of a 64-bit length, from `offset` to `end`, by the rules of `readLength64`. */
+function checkStartOfLength64 (bytes: Buffer, offset: number, end: number): void {
+  const available = end - offset
   if (available >= 1 && (bytes[offset]! & 0x80) !== 0) throw new ProtocolError('FST_WS_LENGTH_TOP_BIT')
   // 2^53 and more: over what a number can count, whatever the limit.
   if (available >= 1 && bytes[offset]! !== 0) throw new ProtocolError('FST_WS_TOO_BIG')

@@ -1,48 +1,81 @@
-// Chunks in, frames out (RFC 6455 §5.2), however the bytes are cut. Owns the unread bytes between chunks;
-// knows nothing of messages, whose rules the receiver holds.
-import { createFrameHeader, MAX_CONTROL_LENGTH, MAX_HEADER_LENGTH, readFrameHeader } from './frame-header.ts'
+// Chunks in, frames out (RFC 6455 §5.2), however the bytes are cut. Owns the unread bytes between chunks; knows nothing of
+// messages, whose rules the receiver holds.
+//
+// A byte's way: a chunk is scanned for the whole frames in it, which the scanner unmasks all at once (`#readFrames`), and these
+// are judged and handed on one by one (`#handOn`). What the scanner leaves, a frame that is cut or unusual, is read by the rules
+// of `readFrameHeader`, its payload in pieces if need be (`#readFrame`, `#readPiece`).
+import { checkFirstByte, checkSecondByte, createFrameHeader, MAX_CONTROL_LENGTH, MAX_HEADER_LENGTH, readFrameHeader } from './frame-header.ts'
 import type { FrameHeader, HeaderContext } from './frame-header.ts'
-import { applyMask, rotateMaskingKey } from './mask.ts'
-import { isControl } from './opcode.ts'
+import { BITS, FIELDS, IS_ASCII, MAX_FRAMES } from './frame-scanner.ts'
+import type { FrameScanner } from './frame-scanner.ts'
+import { rotateMaskingKey } from './mask.ts'
+import { isControl, Opcode } from './opcode.ts'
+import { FASTEST } from './scanners.ts'
+import type { Scanners } from './scanners.ts'
+import { INPUT_HEADROOM, INPUT_SIZE, INPUT_START } from './wasm-scanner.ts'
+import type { WasmScanner } from './wasm-scanner.ts'
 
-/** What a parser calls, frame by frame. `header` is the parser's own and changes after the call. */
+/** What a parser calls, frame by frame. `header` and `bytes` are the parser's own: they change after the call. */
 export interface FrameReceiver extends HeaderContext {
-  /** A frame whose payload is all in `bytes`, unmasked, from `start`; every control frame comes this way. */
-  onFrame (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean): void
+  /** A text that is a whole message in one frame, all of it ASCII: the frame of most messages. */
+  onAsciiText (text: string): void
+  /**
+   * Any other frame whose payload is all in `bytes`, unmasked, from `start`; every control frame comes this way.
+   *
+   * @param ascii - true when the payload is known to be ASCII
+   * @param owned - true when `bytes` may be kept
+   */
+  onFrame (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean, owned: boolean): void
   /** The header of a data frame whose payload comes in pieces. */
   onFrameStart (header: FrameHeader): void
-  /** A piece of that payload, unmasked: `bytes[start, end)`. */
-  onFramePiece (bytes: Buffer, start: number, end: number): void
+  /**
+   * A piece of that payload, unmasked: `bytes[start, end)`.
+   *
+   * @param due - bytes of the payload that come after it
+   */
+  onFramePiece (bytes: Buffer, start: number, end: number, ascii: boolean, due: number): void
   /** All of that payload has come. */
   onFrameEnd (header: FrameHeader): void
 }
 
-const EMPTY: Buffer = Buffer.alloc(0)
+/** Of a frame's bits: FIN, the reserved bits, the opcode, whether there is a mask, and the flag. */
+const ASCII_TEXT_BITS = 0xff | 0x8000 | IS_ASCII
+
+/** Frames of the first scan behind a pause: few may be wanted before the next one. */
+const FRAMES_AFTER_PAUSE = 16
+
+/** Filled anew for each whole frame, whosever it is: receivers look at it before they call anybody. */
+const sharedHeader: FrameHeader = createFrameHeader()
 
 /**
  * Reads frames out of a byte stream.
  *
- * Chunks belong to the parser once pushed: payloads are unmasked in place, and what it hands on are places in them.
- * Between chunks it keeps a cut header or control frame as a copy of its own, at most 139 bytes.
+ * Chunks belong to the parser once pushed. Between chunks it keeps a cut header or control frame as a copy of its own, at most
+ * 139 bytes.
  */
 export class FrameParser {
   readonly #receiver: FrameReceiver
-  readonly #header: FrameHeader = createFrameHeader()
-  /** Payload bytes still to come of the data frame that is read in pieces; 0 between frames. */
+  readonly #scanners: Scanners
+  /** What `ASCII_TEXT_BITS` are in a whole text, all ASCII. */
+  readonly #asciiText: number
+  /** The frame that is read in pieces, and how many bytes of its payload are still to come. */
+  #cut: FrameHeader | undefined
   #due = 0
   #stopped = false
   #ended = false
   #reading = false
   /** Bytes not read yet: a cut header or control frame, or what a pause left over. */
-  #rest: Buffer = EMPTY
+  #rest: Buffer | undefined
 
-  constructor (receiver: FrameReceiver) {
+  constructor (receiver: FrameReceiver, scanners: Scanners = FASTEST) {
     this.#receiver = receiver
+    this.#scanners = scanners
+    this.#asciiText = 0x80 | Opcode.Text | (receiver.role === 'server' ? 0x8000 : 0) | IS_ASCII
   }
 
   /** True while bytes wait that `resume` would read. */
   get hasUnread (): boolean {
-    return this.#stopped && this.#rest.length > 0
+    return this.#stopped && this.#rest !== undefined
   }
 
   /**
@@ -52,11 +85,35 @@ export class FrameParser {
    */
   push (chunk: Buffer): void {
     if (this.#ended) return
+    const bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
     if (this.#stopped || this.#reading) {
-      this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+      this.#rest = bytes
       return
     }
-    this.#read(this.#rest.length === 0 ? chunk : this.#joinRest(chunk))
+    this.#rest = undefined
+    this.#read(bytes, MAX_FRAMES)
+  }
+
+  /**
+   * Reads `length` bytes that lie in the memory of the scanner in WebAssembly, from `INPUT_START` on. They are written over
+   * after the call.
+   *
+   * @throws {ProtocolError} as `push`
+   */
+  pushInput ({ memory }: WasmScanner, length: number): void {
+    const rest = this.#rest
+    const restLength = rest === undefined ? 0 : rest.length
+    const end = INPUT_START + length
+    if (this.#stopped || this.#reading || this.#scanners.isBusy || restLength > INPUT_HEADROOM) {
+      this.push(copyOf(memory.subarray(INPUT_START, end)))
+      return
+    }
+    if (rest !== undefined) memory.set(rest, INPUT_START - restLength)
+    this.#rest = undefined
+    const at = this.#readInPlace(memory, INPUT_START - restLength, end, MAX_FRAMES, false)
+    if (this.#ended) return
+    const next = this.#keep(at < end ? copyOf(memory.subarray(at, end)) : undefined)
+    if (next !== undefined) this.#read(next, MAX_FRAMES)
   }
 
   /** Stops after the frame that is being handed on; the rest of its chunk waits. */
@@ -68,97 +125,167 @@ export class FrameParser {
   resume (): void {
     if (this.#ended) return
     this.#stopped = false
-    if (this.#reading || this.#rest.length === 0) return
-    const rest = this.#rest
-    this.#rest = EMPTY
-    this.#read(rest)
+    if (this.#reading) return
+    const rest = this.#takeRest()
+    if (rest !== undefined) this.#read(rest, FRAMES_AFTER_PAUSE)
   }
 
   /** Stops for good and lets go of everything that waits. */
   end (): void {
     this.#ended = true
     this.#stopped = true
-    this.#rest = EMPTY
+    this.#rest = undefined
+    this.#cut = undefined
   }
 
-  /** Puts a cut header or control frame, a few bytes, in front of the next chunk. */
-  #joinRest (chunk: Buffer): Buffer {
-    const joined = Buffer.concat([this.#rest, chunk])
-    this.#rest = EMPTY
-    return joined
+  #takeRest (): Buffer | undefined {
+    const rest = this.#rest
+    this.#rest = undefined
+    return rest
   }
 
-  /** Reads a chunk, then those that a callback pushed while it was read. */
-  #read (chunk: Buffer): void {
-    let bytes = chunk
-    while (true) {
-      const at = this.#readFrames(bytes)
+  /** Reads a chunk that may be kept, then what a callback has pushed while it was read. */
+  #read (chunk: Buffer, most: number): void {
+    let bytes: Buffer | undefined = chunk
+    while (bytes !== undefined) {
+      const { wasm } = this.#scanners
+      const at = wasm !== undefined && this.#scanners.copies(bytes.length)
+        ? this.#readCopied(bytes, wasm, most)
+        : this.#readInPlace(bytes, 0, bytes.length, most, true)
       if (this.#ended) return
-      const hasPushed = this.#rest.length > 0
-      if (at < bytes.length) this.#keepRest(bytes, at)
-      if (!hasPushed || this.#stopped) return
-      bytes = this.#rest
-      this.#rest = EMPTY
+      bytes = this.#keep(at < bytes.length ? restOf(bytes, at) : undefined)
     }
   }
 
-  /** Reads what can be read now; returns where it stopped. */
-  #readFrames (bytes: Buffer): number {
+  /** Keeps what is left of a chunk. Returns what is to be read now: that, and what a callback has pushed behind it. */
+  #keep (rest: Buffer | undefined): Buffer | undefined {
+    const pushed = this.#rest
+    this.#rest = rest === undefined || pushed === undefined ? rest ?? pushed : Buffer.concat([rest, pushed])
+    return pushed === undefined || this.#stopped ? undefined : this.#takeRest()
+  }
+
+  /** Reads a chunk, stretch by stretch, in the memory of the scanner in WebAssembly. Returns how much of it has been read. */
+  #readCopied (chunk: Buffer, { memory }: WasmScanner, most: number): number {
+    let read = 0
+    while (read < chunk.length && !this.#stopped) {
+      const length = chunk.copy(memory, INPUT_START, read, Math.min(read + INPUT_SIZE, chunk.length))
+      const at = this.#readInPlace(memory, INPUT_START, INPUT_START + length, most, false)
+      if (at === INPUT_START) break
+      read += at - INPUT_START
+    }
+    return read
+  }
+
+  /** Reads what can be read now of `bytes[start, end)`; returns where it stopped. */
+  #readInPlace (bytes: Buffer, start: number, end: number, most: number, owned: boolean): number {
+    const scanner = this.#scanners.claim(bytes, end - start)
     this.#reading = true
-    let at = 0
     try {
-      if (this.#due > 0) at = this.#readPiece(bytes, at)
-      while (at < bytes.length && !this.#stopped) {
-        const next = this.#readFrame(bytes, at)
-        if (next === at) break
-        at = next
-      }
+      return this.#readFrames(scanner, bytes, start, end, most, owned)
     } finally {
       this.#reading = false
+      this.#scanners.release()
+    }
+  }
+
+  #readFrames (scanner: FrameScanner, bytes: Buffer, start: number, end: number, firstMost: number, owned: boolean): number {
+    let most = firstMost
+    let at = this.#cut === undefined ? start : this.#readPiece(scanner, this.#cut, bytes, start, end)
+    while (at < end && !this.#stopped) {
+      const count = scanner.scan(bytes, at, end, most)
+      if (count > 0) at = this.#handOn(scanner, count, bytes, owned)
+      most = Math.min(most * 2, MAX_FRAMES)
+      if (at === end || this.#stopped) break
+      const next = this.#readFrame(scanner, bytes, at, end, owned)
+      if (next === at) break
+      at = next
     }
     return at
   }
 
-  /** Reads one frame, or what there is of it; returns where the next one starts, `at` itself when bytes are missing. */
-  #readFrame (bytes: Buffer, at: number): number {
-    const header = this.#header
-    if (!readFrameHeader(bytes, at, this.#receiver, header)) return at
-    const start = at + header.headerLength
-    const end = start + header.payloadLength
-    if (end <= bytes.length) {
-      const ascii = header.masked && applyMask(bytes, start, end, header.maskingKey)
-      this.#receiver.onFrame(header, bytes, start, ascii)
+  /** Judges the frames that were scanned and hands them on, one by one; returns where the next one starts. */
+  #handOn (scanner: FrameScanner, count: number, bytes: Buffer, owned: boolean): number {
+    const receiver = this.#receiver
+    const { table } = scanner
+    let end = 0
+    for (let frame = 0; frame < count; frame++) {
+      // The table has so many entries: `!` only tells the compiler so.
+      const entry = frame * FIELDS
+      const start = table[entry]!
+      const length = table[entry + 1]!
+      const bits = table[entry + BITS]!
+      end = start + length
+      if ((bits & ASCII_TEXT_BITS) === this.#asciiText && !receiver.inMessage) {
+        receiver.checkLength(Opcode.Text, length)
+        receiver.onAsciiText(scanner.readAscii(start, end))
+      } else {
+        this.#judge(bits, length)
+        receiver.onFrame(sharedHeader, bytes, start, (bits & IS_ASCII) !== 0, owned)
+      }
+      if (!this.#stopped) continue
+      // What comes behind it is read again.
+      scanner.undo(bytes, frame + 1, count)
       return end
     }
-    // A control frame is small: wait until it is whole.
-    if (isControl(header.opcode)) return at
-    this.#receiver.onFrameStart(header)
-    this.#due = header.payloadLength
-    return this.#readPiece(bytes, start)
-  }
-
-  /** Reads on in a payload that comes in pieces; returns where it, or the bytes, end. */
-  #readPiece (bytes: Buffer, start: number): number {
-    const header = this.#header
-    const end = Math.min(bytes.length, start + this.#due)
-    if (header.masked) {
-      applyMask(bytes, start, end, rotateMaskingKey(header.maskingKey, header.payloadLength - this.#due))
-    }
-    this.#due -= end - start
-    if (end > start) this.#receiver.onFramePiece(bytes, start, end)
-    if (this.#due === 0) this.#receiver.onFrameEnd(header)
     return end
   }
 
-  /** Keeps `bytes` from `at` on, in front of chunks that a callback pushed while they were read. */
-  #keepRest (bytes: Buffer, at: number): void {
-    const rest = bytes.subarray(at)
-    const kept = rest.length < MAX_HEADER_LENGTH + MAX_CONTROL_LENGTH ? copyOf(rest) : rest
-    this.#rest = this.#rest.length === 0 ? kept : Buffer.concat([kept, this.#rest])
+  /** Judges a whole frame by the rules of `readFrameHeader`, and describes it in `sharedHeader`. */
+  #judge (bits: number, payloadLength: number): void {
+    const first = bits & 0xff
+    const opcode = first & 0x0f
+    checkFirstByte(first, this.#receiver)
+    checkSecondByte(first, (bits >> 8) & 0xff, this.#receiver)
+    if (!isControl(opcode)) this.#receiver.checkLength(opcode, payloadLength)
+    sharedHeader.fin = first >= 0x80
+    sharedHeader.rsv = (first >> 4) & 0b111
+    sharedHeader.opcode = opcode
+    sharedHeader.payloadLength = payloadLength
+  }
+
+  /** Reads a frame that no scan takes, or what there is of it; returns where the next one starts, `at` itself when bytes are missing. */
+  #readFrame (scanner: FrameScanner, bytes: Buffer, at: number, end: number, owned: boolean): number {
+    const header = sharedHeader
+    if (!readFrameHeader(bytes, at, end, this.#receiver, header)) return at
+    const start = at + header.headerLength
+    if (header.payloadLength <= end - start) {
+      const payloadEnd = start + header.payloadLength
+      const ascii = header.masked && scanner.unmask(bytes, start, payloadEnd, header.maskingKey)
+      this.#receiver.onFrame(header, bytes, start, ascii, owned)
+      return payloadEnd
+    }
+    // A control frame is small: wait until it is whole.
+    if (isControl(header.opcode)) return at
+    this.#cut = { ...header }
+    this.#due = header.payloadLength
+    this.#receiver.onFrameStart(this.#cut)
+    return this.#readPiece(scanner, this.#cut, bytes, start, end)
+  }
+
+  /** Reads on in a payload that comes in pieces; returns where it, or the bytes, end. */
+  #readPiece (scanner: FrameScanner, header: FrameHeader, bytes: Buffer, start: number, end: number): number {
+    const pieceEnd = Math.min(end, start + this.#due)
+    const key = rotateMaskingKey(header.maskingKey, header.payloadLength - this.#due)
+    this.#due -= pieceEnd - start
+    if (pieceEnd > start) {
+      const ascii = header.masked && scanner.unmask(bytes, start, pieceEnd, key)
+      this.#receiver.onFramePiece(bytes, start, pieceEnd, ascii, this.#due)
+    }
+    if (this.#due === 0) {
+      this.#cut = undefined
+      this.#receiver.onFrameEnd(header)
+    }
+    return pieceEnd
   }
 }
 
-/** Copies a few bytes that may have to wait long; not into Node's pool, of which they would keep a slab alive. */
+/** The rest of a chunk; a few bytes, which may have to wait long, as a copy. */
+function restOf (chunk: Buffer, at: number): Buffer {
+  const rest = chunk.subarray(at)
+  return rest.length < MAX_HEADER_LENGTH + MAX_CONTROL_LENGTH ? copyOf(rest) : rest
+}
+
+/** Copies bytes that may have to wait long; not into Node's pool, of which they would keep a slab alive. */
 function copyOf (bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length)
   copy.set(bytes)

@@ -98,6 +98,7 @@ function applyMaskByWords (bytes: Buffer, start: number, end: number, key: numbe
   return applyMaskByBytes(bytes, wordsEnd, end, turned) && ascii
 }
 
-function swapBytes (word: number): number {
+/** Turns the bytes of a 32-bit number round. */
+export function swapBytes (word: number): number {
   return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
 }

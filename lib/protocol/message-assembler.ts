@@ -4,7 +4,7 @@ import { ProtocolError } from './errors.ts'
 import type { FrameHeader } from './frame-header.ts'
 import { Opcode } from './opcode.ts'
 import { PayloadBuffer, takeBytes } from './payload-buffer.ts'
-import { decodeText, Utf8Validator } from './utf8.ts'
+import { decodeText, decodeValidText, Utf8Validator } from './utf8.ts'
 
 /** Fragments without a byte in them that may follow each other; then it is no message but a flood (§10.4). */
 export const MAX_EMPTY_FRAGMENTS = 1000
@@ -19,6 +19,8 @@ export class MessageAssembler {
   readonly #payload = new PayloadBuffer()
   readonly #utf8 = new Utf8Validator()
   #opcode: number = Opcode.Continuation
+  /** All of the text so far is ASCII. */
+  #ascii = true
   #emptyFragments = 0
 
   /** @param maxPayload - most bytes of a message, all its fragments together */
@@ -55,19 +57,28 @@ export class MessageAssembler {
    * @throws {ProtocolError} `FST_WS_TOO_MANY_EMPTY_FRAGMENTS`
    */
   begin (header: FrameHeader): void {
-    if (header.opcode !== Opcode.Continuation) this.#opcode = header.opcode
+    if (header.opcode !== Opcode.Continuation) {
+      this.#opcode = header.opcode
+      this.#ascii = true
+    }
     if (header.payloadLength > 0 || header.fin) this.#emptyFragments = 0
     else if (++this.#emptyFragments > MAX_EMPTY_FRAGMENTS) throw new ProtocolError('FST_WS_TOO_MANY_EMPTY_FRAGMENTS')
   }
 
   /**
-   * Adds unmasked payload of the current frame.
+   * Adds unmasked payload of the current frame, which is copied.
    *
+   * @param ascii - true when these bytes are known to be ASCII
+   * @param due - bytes of the frame that come behind them
    * @throws {ProtocolError} `FST_WS_INVALID_UTF8` at the first byte that cannot be right
    */
-  append (bytes: Buffer, start: number, end: number): void {
-    if (this.#opcode === Opcode.Text) this.#utf8.push(bytes, start, end)
-    this.#payload.append(bytes, start, end)
+  append (bytes: Buffer, start: number, end: number, ascii: boolean, due: number): void {
+    if (this.#opcode === Opcode.Text) {
+      if (!ascii) this.#ascii = false
+      // ASCII behind whole characters is right as it is.
+      if (!ascii || !this.#utf8.complete) this.#utf8.push(bytes, start, end)
+    }
+    this.#payload.append(bytes, start, end, due)
   }
 
   /**
@@ -80,18 +91,20 @@ export class MessageAssembler {
     if (isText) this.#utf8.end()
     const payload = this.#payload.take()
     this.#opcode = Opcode.Continuation
-    return isText ? payload.toString('utf8') : payload
+    if (!isText) return payload
+    return this.#ascii ? payload.toString('latin1') : decodeValidText(payload, 0, payload.length)
   }
 
   /**
    * Turns a message that is one frame, all there and judged by its length, into its data, without keeping anything.
    *
    * @param ascii - true when the payload is known to be ASCII
+   * @param owned - true when `bytes` may be kept
    * @throws {ProtocolError} `FST_WS_INVALID_UTF8`
    */
-  single (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean): MessageData {
+  single (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean, owned: boolean): MessageData {
     const end = start + header.payloadLength
-    return header.opcode === Opcode.Text ? decodeText(bytes, start, end, ascii) : takeBytes(bytes, start, end)
+    return header.opcode === Opcode.Text ? decodeText(bytes, start, end, ascii) : takeBytes(bytes, start, end, owned)
   }
 
   /** Lets go of an unfinished message. */

@@ -1,20 +1,21 @@
-// Bytes of a message that arrive in pieces. Owns how they are kept: memory follows the bytes, never the number of pieces.
+// Bytes of a message that arrive in pieces. Owns how they are kept: memory follows the bytes, never the number of pieces, and
+// never what was announced alone.
 
-/** From this many bytes on a piece is kept as it is, if that does not hold much more memory alive. */
-const KEEP_FROM = 4096
 const SMALLEST_PAGE = 512
 const LARGEST_PAGE = 65_536
+/** Bytes for which memory may be taken before they come, besides as many as have come. */
+const AHEAD = 4096
 const EMPTY: Buffer = Buffer.alloc(0)
 
 /**
  * Takes `bytes[start, end)` out of a larger chunk for a receiver that may keep it.
  *
- * A view where it is at least a quarter of the memory behind it, otherwise a copy, so that a small payload never keeps
- * a whole chunk alive.
+ * A view where the chunk may be kept and the payload is at least a quarter of the memory behind it, otherwise a copy, so that a
+ * small payload never keeps a whole chunk alive.
  */
-export function takeBytes (bytes: Buffer, start: number, end: number): Buffer {
+export function takeBytes (bytes: Buffer, start: number, end: number, owned: boolean): Buffer {
   const length = end - start
-  if (length * 4 >= bytes.buffer.byteLength) return bytes.subarray(start, end)
+  if (owned && length * 4 >= bytes.buffer.byteLength) return bytes.subarray(start, end)
   if (length === 0) return EMPTY
   const copy = Buffer.allocUnsafe(length)
   bytes.copy(copy, 0, start, end)
@@ -24,66 +25,72 @@ export function takeBytes (bytes: Buffer, start: number, end: number): Buffer {
 /**
  * Collects pieces and hands them out as one Buffer.
  *
- * Small pieces are copied together into pages that grow with what has arrived; large ones stay where they are. What is
- * kept alive is at most twice the bytes held plus one page.
+ * Pieces are copied into one page. It grows to the size that was announced as soon as half of that is there, before that to
+ * twice what is there; beyond 64 KiB pages are put aside until then, so that large messages are moved once. What is kept alive
+ * is at most twice the bytes held plus some 4 KiB.
  */
 export class PayloadBuffer {
-  readonly #parts: Buffer[] = []
+  /** Full pages in front of the one that is written to. */
+  #pages: Buffer[] | undefined
   #page: Buffer = EMPTY
-  #pageUsed = 0
-  #pageStart = 0
+  /** Bytes in `#page`. */
+  #used = 0
   #length = 0
 
   get length (): number {
     return this.#length
   }
 
-  /** Adds `bytes[start, end)`; small pieces are copied, large ones kept as views. */
-  append (bytes: Buffer, start: number, end: number): void {
+  /**
+   * Copies `bytes[start, end)`.
+   *
+   * @param due - bytes that are announced to come behind these, and may never come
+   */
+  append (bytes: Buffer, start: number, end: number, due: number): void {
     const length = end - start
-    if (length === 0) return
+    if (length > this.#page.length - this.#used) this.#makeRoom(length, due)
+    bytes.copy(this.#page, this.#used, start, end)
+    this.#used += length
     this.#length += length
-    if (length >= KEEP_FROM && length * 2 >= bytes.buffer.byteLength) {
-      this.#closePage()
-      this.#parts.push(bytes.subarray(start, end))
-      return
-    }
-    let at = start
-    while (at < end) {
-      if (this.#pageUsed === this.#page.length) this.#openPage()
-      const copied = bytes.copy(this.#page, this.#pageUsed, at, end)
-      this.#pageUsed += copied
-      at += copied
-    }
   }
 
   /** Takes everything out as one Buffer and leaves this empty. */
   take (): Buffer {
-    this.#closePage()
-    const whole = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#length)
+    const isTight = this.#pages === undefined && this.#used * 2 >= this.#page.length
+    const whole = isTight ? this.#page.subarray(0, this.#used) : this.#copyInto(Buffer.allocUnsafe(this.#length))
     this.clear()
     return whole
   }
 
   clear (): void {
-    this.#parts.length = 0
+    this.#pages = undefined
     this.#page = EMPTY
-    this.#pageUsed = 0
-    this.#pageStart = 0
+    this.#used = 0
     this.#length = 0
   }
 
-  /** A page is as large as all that has arrived so far, within bounds: few pages, and never much more than the bytes. */
-  #openPage (): void {
-    this.#closePage()
-    this.#page = Buffer.allocUnsafeSlow(Math.min(Math.max(this.#length, SMALLEST_PAGE), LARGEST_PAGE))
-    this.#pageUsed = 0
-    this.#pageStart = 0
+  #makeRoom (length: number, due: number): void {
+    const needed = this.#length + length
+    const isMostlyHere = due <= needed + AHEAD
+    if (!isMostlyHere && this.#length >= LARGEST_PAGE) {
+      this.#pages ??= []
+      this.#pages.push(this.#page.subarray(0, this.#used))
+      this.#page = Buffer.allocUnsafeSlow(Math.max(length, LARGEST_PAGE))
+      this.#used = 0
+      return
+    }
+    // At least twice what was there, so that what is moved for many small pieces is no more than they are.
+    const size = Math.max(needed + (isMostlyHere ? due : needed), this.#length * 2, SMALLEST_PAGE)
+    this.#page = this.#copyInto(Buffer.allocUnsafeSlow(size))
+    this.#pages = undefined
+    this.#used = this.#length
   }
 
-  /** Moves what was written since the last part into the parts; the rest of the page stays in use. */
-  #closePage (): void {
-    if (this.#pageUsed > this.#pageStart) this.#parts.push(this.#page.subarray(this.#pageStart, this.#pageUsed))
-    this.#pageStart = this.#pageUsed
+  /** Copies all that is here to the front of `target`. */
+  #copyInto (target: Buffer): Buffer {
+    let at = 0
+    for (const page of this.#pages ?? []) at += page.copy(target, at)
+    this.#page.copy(target, at, 0, this.#used)
+    return target
   }
 }

@@ -11,8 +11,10 @@ import { MessageAssembler } from './message-assembler.ts'
 import type { MessageData } from './message-assembler.ts'
 import { isControl, Opcode } from './opcode.ts'
 import type { Role } from './role.ts'
+import type { Scanners } from './scanners.ts'
 import { nextState } from './state.ts'
 import type { Signal, State } from './state.ts'
+import type { WasmScanner } from './wasm-scanner.ts'
 
 /** What the core calls while it reads. Nothing here may throw. */
 export interface ProtocolSink {
@@ -44,6 +46,8 @@ export interface ProtocolOptions {
   readonly role: Role
   /** Most bytes of one message, fragments together, after inflation. */
   readonly maxPayload: number
+  /** What reads the frames. Default: the quickest that there is in this process. */
+  readonly scanners?: Scanners
 }
 
 /** How a connection ended (§7.1.4 to §7.1.6). */
@@ -75,7 +79,7 @@ export class Protocol implements FrameReceiver {
     this.role = options.role
     this.#sink = sink
     this.#assembler = new MessageAssembler(options.maxPayload)
-    this.#parser = new FrameParser(this)
+    this.#parser = new FrameParser(this, options.scanners)
   }
 
   get state (): State {
@@ -106,6 +110,16 @@ export class Protocol implements FrameReceiver {
     if (!this.#isReading()) return
     try {
       this.#parser.push(chunk)
+    } catch (error) {
+      this.#onParserError(error)
+    }
+  }
+
+  /** Takes bytes from the peer that lie in a scanner's memory; as `receiveData`. */
+  receiveInput (scanner: WasmScanner, length: number): void {
+    if (!this.#isReading()) return
+    try {
+      this.#parser.pushInput(scanner, length)
     } catch (error) {
       this.#onParserError(error)
     }
@@ -198,15 +212,18 @@ export class Protocol implements FrameReceiver {
     this.#assembler.checkLength(opcode, payloadLength)
   }
 
-  onFrame (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean): void {
+  onAsciiText (text: string): void {
+    this.#sink.onMessage(Opcode.Text, text)
+  }
+
+  onFrame (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean, owned: boolean): void {
     if (isControl(header.opcode)) {
       this.#onControlFrame(header, bytes, start)
     } else if (header.fin && header.opcode !== Opcode.Continuation) {
-      const data = this.#assembler.single(header, bytes, start, ascii)
-      if (this.#isReading()) this.#sink.onMessage(header.opcode, data)
+      this.#sink.onMessage(header.opcode, this.#assembler.single(header, bytes, start, ascii, owned))
     } else {
       this.#assembler.begin(header)
-      this.#assembler.append(bytes, start, start + header.payloadLength)
+      this.#assembler.append(bytes, start, start + header.payloadLength, ascii, 0)
       this.onFrameEnd(header)
     }
   }
@@ -215,8 +232,8 @@ export class Protocol implements FrameReceiver {
     this.#assembler.begin(header)
   }
 
-  onFramePiece (bytes: Buffer, start: number, end: number): void {
-    this.#assembler.append(bytes, start, end)
+  onFramePiece (bytes: Buffer, start: number, end: number, ascii: boolean, due: number): void {
+    this.#assembler.append(bytes, start, end, ascii, due)
   }
 
   onFrameEnd (header: FrameHeader): void {

@@ -1,6 +1,9 @@
 // Runs the core on bytes and writes down, as lines of text, what it calls. Repairs and judges nothing.
+import { isDeepStrictEqual } from 'node:util'
 import { Protocol } from '../../lib/protocol/protocol.ts'
 import type { Role } from '../../lib/protocol/role.ts'
+import { hand, READERS } from './readers.ts'
+import type { Reader } from './readers.ts'
 
 /**
  * What happened, in order: `text:a`, `binary:<hex>`, `ping:<hex>`, `pong:<hex>`, `close:<code>:<reason>`,
@@ -14,7 +17,9 @@ export interface Recording {
 }
 
 /** @param react - called from inside the core's calls, with the event just noted */
-export function startRecording (role: Role, maxPayload = 2 ** 20, react?: (event: string, protocol: Protocol) => void): Recording {
+export function startRecording (
+  role: Role, maxPayload = 2 ** 20, react?: (event: string, protocol: Protocol) => void, reader?: Reader
+): Recording {
   const events: Events = []
   const note = (event: string): void => {
     events.push(event)
@@ -30,15 +35,25 @@ export function startRecording (role: Role, maxPayload = 2 ** 20, react?: (event
       if (opcode === 10) note(`>pong:${payload.toString('hex')}`)
       else note(payload.length === 0 ? '>close:' : `>close:${payload.readUInt16BE()}:${payload.toString('utf8', 2)}`)
     }
-  }, { role, maxPayload })
+  }, { role, maxPayload, ...(reader !== undefined && { scanners: reader.scanners }) })
   return { protocol, events }
 }
 
-/** Hands chunks to a fresh core and returns what happened. The chunks are copied, for the core changes them in place. */
+/** Hands one chunk to a core by the way of the reader; the chunk stays as it is. */
+export function receive (protocol: Protocol, chunk: Uint8Array, reader: Reader): void {
+  hand(reader, chunk, (copy) => protocol.receiveData(copy), (scanner, length) => protocol.receiveInput(scanner, length))
+}
+
+/** Hands chunks to a fresh core by each of the ways there are, and returns what happened, which has to be the same. */
 export function readChunks (role: Role, chunks: readonly Uint8Array[], maxPayload?: number): Events {
-  const { protocol, events } = startRecording(role, maxPayload)
-  for (const chunk of chunks) protocol.receiveData(Buffer.from(chunk))
-  return events
+  let first: Events | undefined
+  for (const reader of READERS) {
+    const { protocol, events } = startRecording(role, maxPayload, undefined, reader)
+    for (const chunk of chunks) receive(protocol, chunk, reader)
+    first ??= events
+    if (!isDeepStrictEqual(events, first)) throw new Error(`${reader.name} reads ${events.join()}, not ${first.join()}`)
+  }
+  return first ?? []
 }
 
 /** Cuts bytes into pieces of the given sizes, and what is left into one more. */

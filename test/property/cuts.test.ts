@@ -5,7 +5,8 @@ import t from 'tap'
 import type { Role } from '../../lib/protocol/role.ts'
 import { anyFrame, legalFrames, parameters, SEED, sizes } from '../helpers/arbitrary-frames.ts'
 import { readPlainly } from '../helpers/plain-reader.ts'
-import { readChunks, split, startRecording } from '../helpers/recorder.ts'
+import { READERS } from '../helpers/readers.ts'
+import { readChunks, receive, split, startRecording } from '../helpers/recorder.ts'
 import { encodeFrame } from '../helpers/wire-frames.ts'
 import type { FrameToSend } from '../helpers/wire-frames.ts'
 
@@ -44,24 +45,26 @@ t.test('any bytes, as far as they have come, are read as by the plain reader', a
   }), parameters(1000))
 })
 
-t.test('pauses, between chunks and inside them, delay and change nothing', async () => {
-  fc.assert(fc.property(role, frames, sizes, fc.array(fc.constantFrom('go on', 'pause', 'pause and resume'), { minLength: 1, maxLength: 20 }), (to, list, pieces, whims) => {
-    const wire = encodeAll(to, list)
-    let turn = 0
-    const { protocol, events } = startRecording(to, undefined, (_event, core) => {
-      const whim = whims[turn++ % whims.length]
-      if (whim !== 'go on') core.pause()
-      if (whim === 'pause and resume') core.resume()
-    })
-    for (const piece of split(wire, pieces)) {
-      protocol.receiveData(Buffer.from(piece))
-      if (turn % 3 === 0) protocol.resume()
-    }
-    const want = readPlainly(wire, to)
-    const soFar = isDeepStrictEqual(events, want.slice(0, events.length))
-    // each resume reads one event at least
-    for (let n = 0; n <= want.length && protocol.hasUnread; n++) protocol.resume()
-    protocol.resume()
-    return soFar && isDeepStrictEqual(events, want)
-  }), parameters(1500))
-})
+for (const reader of READERS) {
+  t.test(`pauses, between chunks and inside them, delay and change nothing: ${reader.name}`, async () => {
+    fc.assert(fc.property(role, frames, sizes, fc.array(fc.constantFrom('go on', 'pause', 'pause and resume'), { minLength: 1, maxLength: 20 }), (to, list, pieces, whims) => {
+      const wire = encodeAll(to, list)
+      let turn = 0
+      const { protocol, events } = startRecording(to, undefined, (_event, core) => {
+        const whim = whims[turn++ % whims.length]
+        if (whim !== 'go on') core.pause()
+        if (whim === 'pause and resume') core.resume()
+      }, reader)
+      for (const piece of split(wire, pieces)) {
+        receive(protocol, piece, reader)
+        if (turn % 3 === 0) protocol.resume()
+      }
+      const want = readPlainly(wire, to)
+      const soFar = isDeepStrictEqual(events, want.slice(0, events.length))
+      // each resume reads one event at least
+      for (let n = 0; n <= want.length && protocol.hasUnread; n++) protocol.resume()
+      protocol.resume()
+      return soFar && isDeepStrictEqual(events, want)
+    }), parameters(1500))
+  })
+}

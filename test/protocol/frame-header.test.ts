@@ -69,11 +69,11 @@ for (const { name, by, wire, want } of rows) {
     for (const lead of [0, 3]) {
       const header = createFrameHeader()
       const shifted = Buffer.concat([Buffer.alloc(lead, 0xff), bytes])
-      for (let cut = 0; cut < bytes.length; cut++) t.equal(readFrameHeader(shifted.subarray(0, lead + cut), lead, by, header), false, `not after ${cut} bytes`)
+      for (let cut = 0; cut < bytes.length; cut++) t.equal(readFrameHeader(shifted, lead, lead + cut, by, header), false, `not after ${cut} bytes`)
       t.strictSame(header, createFrameHeader(), 'and nothing is filled in by halves')
-      t.equal(readFrameHeader(shifted, lead, by, header), true)
+      t.equal(readFrameHeader(shifted, lead, shifted.length, by, header), true)
       t.match(header, want)
-      t.equal(readFrameHeader(Buffer.concat([shifted, hex('ffffff')]), lead, by, header), true)
+      t.equal(readFrameHeader(Buffer.concat([shifted, hex('ffffff')]), lead, shifted.length + 3, by, header), true)
       t.match(header, want, 'whatever is behind it')
     }
     t.same(bytes, before, 'the bytes stay as they are')
@@ -84,19 +84,19 @@ t.test('T01 what a data frame announces is judged as soon as it is known, before
   const judged: Array<[number, number]> = []
   const by: HeaderContext = { ...server, checkLength: (opcode, length) => { judged.push([opcode, length]) } }
   for (const [wire, want] of [['81 85', [1, 5]], ['82 fe 0100', [2, 256]], ['82 ff 0000000000010000', [2, 65_536]]] as const) {
-    t.equal(readFrameHeader(hex(wire), 0, by, createFrameHeader()), false)
+    t.equal(readFrameHeader(hex(wire), 0, hex(wire).length, by, createFrameHeader()), false)
     t.same(judged.splice(0), [want])
   }
-  readFrameHeader(hex('89 85 00000000'), 0, by, createFrameHeader())
+  readFrameHeader(hex('89 85 00000000'), 0, 6, by, createFrameHeader())
   t.same(judged, [], 'control frames have a limit of their own')
 })
 
 for (const { name, by, wire, at, want } of faults) {
   t.test(name, async t => {
     const bytes = Buffer.concat([hex(wire), Buffer.alloc(MAX_HEADER_LENGTH)])
-    for (let length = 0; length < at; length++) t.equal(readFrameHeader(bytes.subarray(0, length), 0, by, createFrameHeader()), false, `not after ${length} bytes`)
+    for (let length = 0; length < at; length++) t.equal(readFrameHeader(bytes, 0, length, by, createFrameHeader()), false, `not after ${length} bytes`)
     for (let length = at; length <= bytes.length; length++) {
-      t.throws(() => readFrameHeader(bytes.subarray(0, length), 0, by, createFrameHeader()), { name: 'ProtocolError', code: want }, `after ${length} bytes`)
+      t.throws(() => readFrameHeader(bytes, 0, length, by, createFrameHeader()), { name: 'ProtocolError', code: want }, `after ${length} bytes`)
     }
   })
 }
@@ -108,7 +108,7 @@ t.test('§5.2 what is written is read, in the shortest form', async t => {
       const bytes = Buffer.alloc(20, 0xee)
       const end = writeFrameHeader(bytes, 3, 0x82, length, masked)
       const header = createFrameHeader()
-      t.equal(readFrameHeader(bytes, 3, masked ? server : client, header), true)
+      t.equal(readFrameHeader(bytes, 3, bytes.length, masked ? server : client, header), true)
       t.match(header, { fin: true, rsv: 0, opcode: 2, masked, payloadLength: length, headerLength: frameHeaderLength(length, masked) }, `${length} bytes`)
       t.equal(end, 3 + frameHeaderLength(length, masked) - (masked ? 4 : 0), 'the offset of the key')
       t.ok(bytes.subarray(0, 3).every(byte => byte === 0xee) && bytes.subarray(end).every(byte => byte === 0xee), 'nothing else is touched')

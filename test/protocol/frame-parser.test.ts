@@ -3,11 +3,14 @@ import type { FrameHeader } from '../../lib/protocol/frame-header.ts'
 import { FrameParser } from '../../lib/protocol/frame-parser.ts'
 import type { FrameReceiver } from '../../lib/protocol/frame-parser.ts'
 import type { Role } from '../../lib/protocol/role.ts'
+import { hand, READERS } from '../helpers/readers.ts'
+import type { Reader } from '../helpers/readers.ts'
 import { cuts, split } from '../helpers/recorder.ts'
 import { encodeFrame } from '../helpers/wire-frames.ts'
 
 /** Notes frames as `<opcode>:<payload>`, with `+` when they are the last of a message; pieces only where asked for. */
 class Receiver implements FrameReceiver {
+  readonly reader: Reader
   readonly role: Role
   readonly allowedRsv = 0
   readonly inMessage: boolean
@@ -18,13 +21,24 @@ class Receiver implements FrameReceiver {
   react: (call: string) => void = () => {}
   #payload = ''
 
-  constructor (role: Role, inMessage = false) {
+  constructor (reader: Reader, role: Role, inMessage = false) {
+    this.reader = reader
     this.role = role
     this.inMessage = inMessage
-    this.parser = new FrameParser(this)
+    this.parser = new FrameParser(this, reader.scanners)
   }
 
   checkLength (): void {}
+
+  /** Pushes a copy of a chunk, by the way of the reader. */
+  read (chunk: Uint8Array): void {
+    hand(this.reader, chunk, (copy) => this.parser.push(copy), (scanner, length) => this.parser.pushInput(scanner, length))
+  }
+
+  onAsciiText (text: string): void {
+    this.frames.push(`1+:${text}`)
+    this.#call('frame')
+  }
 
   onFrame (header: FrameHeader, bytes: Buffer, start: number): void {
     this.#note(header, bytes.toString('latin1', start, start + header.payloadLength))
@@ -67,126 +81,6 @@ const rows = [
   { name: 'many small frames', frames: Array.from({ length: 20 }, (_, n) => [1 + n % 2, 'x'.repeat(n % 7)]) }
 ] as ReadonlyArray<{ name: string, frames: ReadonlyArray<readonly [number, string]> }> // arrays of pairs, which the compiler widens
 
-for (const { role, wire } of [masked, plain]) {
-  for (const { name, frames } of rows) {
-    t.test(`${name}, to a ${role}`, async t => {
-      const bytes = Buffer.concat(frames.map(([opcode, payload]) => wire(opcode, payload)))
-      const want = frames.map(([opcode, payload]) => `${opcode}+:${payload}`)
-      const whole = new Receiver(role)
-      whole.parser.push(Buffer.from(bytes))
-      t.strictSame(whole.frames, want)
-      t.strictSame(whole.calls, frames.map(() => 'frame'), 'in one chunk a frame is one call')
-      let wrong = 0
-      for (const pieces of cuts(bytes)) {
-        const receiver = new Receiver(role)
-        for (const piece of pieces) receiver.parser.push(Buffer.from(piece))
-        if (receiver.frames.join() !== want.join()) wrong++
-      }
-      t.equal(wrong, 0, 'cut anywhere')
-    })
-  }
-}
-
-t.test('§5.2 a 64-bit length, whole and cut around its header', async t => {
-  const payload = Array.from({ length: 70_000 }, (_, n) => String(n % 10)).join('')
-  for (const { role, wire } of [masked, plain]) {
-    const bytes = Buffer.concat([wire(2, payload), wire(1, 'next')])
-    for (const sizes of [[], [1], [2], [5], [9], [10], [12], [13], [14], [15], [40_001], [14, 1, 2, 3, 65_536], [bytes.length - 7], [bytes.length - 1]]) {
-      const receiver = new Receiver(role)
-      for (const piece of split(bytes, sizes)) receiver.parser.push(Buffer.from(piece))
-      t.ok(receiver.frames.length === 2 && receiver.frames[0] === `2+:${payload}` && receiver.frames[1] === '1+:next', `${role}: ${sizes.join()}`)
-    }
-  }
-})
-
-t.test('§5.4 data comes as it arrives, control frames come whole', async t => {
-  const receiver = new Receiver('server')
-  const bytes = Buffer.concat([masked.wire(2, 'abcdefgh'), masked.wire(9, 'ping')])
-  for (const piece of split(bytes, [3, 3, 3, 4, 4, 5])) receiver.parser.push(Buffer.from(piece))
-  t.strictSame(receiver.calls, ['start 8', 'piece 3', 'piece 4', 'piece 1', 'end', 'frame'])
-  t.strictSame(receiver.frames, ['2+:abcdefgh', '9+:ping'])
-})
-
-t.test('T01 nothing is asked for on behalf of a header alone', async t => {
-  const receiver = new Receiver('server')
-  receiver.parser.push(encodeFrame({ opcode: 2, announced: 2n ** 53n - 1n }))
-  t.strictSame(receiver.calls, [`start ${Number.MAX_SAFE_INTEGER}`])
-})
-
-t.test('T06 what is kept of a chunk is a copy', async t => {
-  for (const [opcode, payload] of [[9, 'ping'], [1, 'text']] as const) {
-    const bytes = masked.wire(opcode, payload)
-    for (let cut = 1; cut < (opcode === 9 ? bytes.length : 6); cut++) {
-      const receiver = new Receiver('server')
-      const chunk = Buffer.concat([masked.wire(1, 'first'), bytes.subarray(0, cut)])
-      receiver.parser.push(chunk)
-      chunk.fill(0xff)
-      receiver.parser.push(Buffer.from(bytes.subarray(cut)))
-      t.equal(receiver.frames[1], `${opcode}+:${payload}`, `cut at ${cut}`)
-    }
-  }
-})
-
-t.test('T04 time is linear in one-byte chunks', async t => {
-  const bytes = Buffer.concat(Array.from({ length: 200 }, () => encodeFrame({ opcode: 2, payload: Buffer.alloc(1000) })))
-  const times = (frames: Buffer, count = 1): number => {
-    const start = process.hrtime.bigint()
-    for (let n = 0; n < count; n++) {
-      const { parser } = new Receiver('server')
-      for (const byte of frames) parser.push(Buffer.of(byte))
-    }
-    return Number(process.hrtime.bigint() - start)
-  }
-  times(bytes)
-  let ratio = Infinity
-  // the best of a few: a busy machine slows one down, never all of one kind
-  for (let run = 0; run < 4; run++) {
-    const inParts = times(bytes.subarray(0, bytes.length / 20), 20)
-    ratio = Math.min(ratio, times(bytes) / inParts)
-  }
-  t.ok(ratio < 5, `${ratio.toFixed(2)} times as long`)
-})
-
-t.test('pause: after any call of any chunk, and what is pushed meanwhile comes behind', async t => {
-  const bytes = Buffer.concat([masked.wire(1, 'one'), masked.wire(9, 'two'), masked.wire(2, 'three'), masked.wire(1, '')])
-  const want = ['1+:one', '9+:two', '2+:three', '1+:']
-  let wrong = 0
-  for (const pieces of [[bytes], ...cuts(bytes)]) {
-    for (let stop = 1; stop <= 4; stop++) {
-      const receiver = new Receiver('server')
-      const { parser } = receiver
-      receiver.react = () => { if (receiver.frames.length === stop) parser.pause() }
-      for (const piece of pieces) parser.push(Buffer.from(piece))
-      if (receiver.frames.join() !== want.slice(0, stop).join() || parser.hasUnread !== stop < 4) wrong++
-      receiver.react = () => {}
-      parser.resume()
-      if (receiver.frames.join() !== want.join() || parser.hasUnread) wrong++
-    }
-  }
-  t.equal(wrong, 0)
-})
-
-t.test('pause and resume before anything has come, twice, and inside a payload', async t => {
-  const receiver = new Receiver('server')
-  const { parser } = receiver
-  parser.resume()
-  parser.pause()
-  parser.pause()
-  t.equal(parser.hasUnread, false)
-  const bytes = masked.wire(2, 'abc')
-  parser.push(Buffer.from(bytes.subarray(0, 7)))
-  t.strictSame([receiver.calls, parser.hasUnread], [[], true])
-  parser.resume()
-  parser.resume()
-  t.strictSame(receiver.calls, ['start 3', 'piece 1'])
-  parser.pause()
-  parser.push(Buffer.from(bytes.subarray(7, 8)))
-  parser.push(Buffer.from(bytes.subarray(8)))
-  t.equal(receiver.calls.length, 2)
-  parser.resume()
-  t.strictSame(receiver.frames, ['2+:abc'])
-})
-
 // What a callback may do to the parser while it reads; `after` is called behind the push.
 const reentrant: ReadonlyArray<{ name: string, act: (parser: FrameParser) => void, after?: (parser: FrameParser) => void, want: string }> = [
   { name: 'pause and resume', act: parser => { parser.pause(); parser.resume() }, want: '1,2,3' },
@@ -201,46 +95,170 @@ const reentrant: ReadonlyArray<{ name: string, act: (parser: FrameParser) => voi
   { name: 'end, then push and resume', act: parser => { parser.end(); parser.push(masked.wire(1, 'new')); parser.resume() }, want: '' }
 ]
 
-for (const { name, act, after, want } of reentrant) {
-  t.test(`from inside a callback: ${name}`, async t => {
-    const bytes = Buffer.concat([masked.wire(1, '1'), masked.wire(1, '2'), masked.wire(1, '3')])
-    for (let at = 1; at <= 3; at++) {
-      const receiver = new Receiver('server')
-      const { parser } = receiver
-      receiver.react = () => {
-        if (receiver.frames.length !== at) return
-        receiver.react = () => {}
-        act(parser)
+for (const reader of READERS) {
+  t.test(reader.name, async t => {
+    for (const { role, wire } of [masked, plain]) {
+      for (const { name, frames } of rows) {
+        t.test(`${name}, to a ${role}`, async t => {
+          const bytes = Buffer.concat(frames.map(([opcode, payload]) => wire(opcode, payload)))
+          const want = frames.map(([opcode, payload]) => `${opcode}+:${payload}`)
+          const whole = new Receiver(reader, role)
+          whole.read(bytes)
+          t.strictSame(whole.frames, want)
+          t.strictSame(whole.calls, frames.map(() => 'frame'), 'in one chunk a frame is one call')
+          let wrong = 0
+          for (const pieces of cuts(bytes)) {
+            const receiver = new Receiver(reader, role)
+            for (const piece of pieces) receiver.read(piece)
+            if (receiver.frames.join() !== want.join()) wrong++
+          }
+          t.equal(wrong, 0, 'cut anywhere')
+        })
       }
-      parser.push(Buffer.from(bytes))
-      after?.(parser)
-      const texts = receiver.frames.map(frame => frame.slice(3)).join()
-      t.equal(texts, want === '' ? '1,2,3'.slice(0, 2 * at - 1) : want, `at frame ${at}`)
-      t.equal(parser.hasUnread, false)
     }
+
+    t.test('§5.2 a 64-bit length, whole and cut around its header', async t => {
+      const payload = Array.from({ length: 70_000 }, (_, n) => String(n % 10)).join('')
+      for (const { role, wire } of [masked, plain]) {
+        const bytes = Buffer.concat([wire(2, payload), wire(1, 'next')])
+        for (const sizes of [[], [1], [2], [5], [9], [10], [12], [13], [14], [15], [40_001], [14, 1, 2, 3, 65_536], [bytes.length - 7], [bytes.length - 1]]) {
+          const receiver = new Receiver(reader, role)
+          for (const piece of split(bytes, sizes)) receiver.read(piece)
+          t.ok(receiver.frames.length === 2 && receiver.frames[0] === `2+:${payload}` && receiver.frames[1] === '1+:next', `${role}: ${sizes.join()}`)
+        }
+      }
+    })
+
+    t.test('§5.4 data comes as it arrives, control frames come whole', async t => {
+      const receiver = new Receiver(reader, 'server')
+      const bytes = Buffer.concat([masked.wire(2, 'abcdefgh'), masked.wire(9, 'ping')])
+      for (const piece of split(bytes, [3, 3, 3, 4, 4, 5])) receiver.read(piece)
+      t.strictSame(receiver.calls, ['start 8', 'piece 3', 'piece 4', 'piece 1', 'end', 'frame'])
+      t.strictSame(receiver.frames, ['2+:abcdefgh', '9+:ping'])
+    })
+
+    t.test('T01 nothing is asked for on behalf of a header alone', async t => {
+      const receiver = new Receiver(reader, 'server')
+      receiver.read(encodeFrame({ opcode: 2, announced: 2n ** 53n - 1n }))
+      t.strictSame(receiver.calls, [`start ${Number.MAX_SAFE_INTEGER}`])
+    })
+
+    t.test('T06 what is kept of a chunk is a copy', async t => {
+      for (const [opcode, payload] of [[9, 'ping'], [1, 'text']] as const) {
+        const bytes = masked.wire(opcode, payload)
+        for (let cut = 1; cut < (opcode === 9 ? bytes.length : 6); cut++) {
+          const receiver = new Receiver(reader, 'server')
+          const chunk = Buffer.concat([masked.wire(1, 'first'), bytes.subarray(0, cut)])
+          receiver.read(chunk)
+          chunk.fill(0xff)
+          receiver.read(bytes.subarray(cut))
+          t.equal(receiver.frames[1], `${opcode}+:${payload}`, `cut at ${cut}`)
+        }
+      }
+    })
+
+    t.test('T04 time is linear in one-byte chunks', async t => {
+      const bytes = Buffer.concat(Array.from({ length: 100 }, () => encodeFrame({ opcode: 2, payload: Buffer.alloc(1000) })))
+      const times = (frames: Buffer, count = 1): number => {
+        const start = process.hrtime.bigint()
+        for (let n = 0; n < count; n++) {
+          const receiver = new Receiver(reader, 'server')
+          for (const byte of frames) receiver.read(Buffer.of(byte))
+        }
+        return Number(process.hrtime.bigint() - start)
+      }
+      times(bytes)
+      let ratio = Infinity
+      // the best of a few: a busy machine slows one down, never all of one kind
+      for (let run = 0; run < 4; run++) {
+        const inParts = times(bytes.subarray(0, bytes.length / 20), 20)
+        ratio = Math.min(ratio, times(bytes) / inParts)
+      }
+      t.ok(ratio < 5, `${ratio.toFixed(2)} times as long`)
+    })
+
+    t.test('pause: after any call of any chunk, and what is pushed meanwhile comes behind', async t => {
+      const bytes = Buffer.concat([masked.wire(1, 'one'), masked.wire(9, 'two'), masked.wire(2, 'three'), masked.wire(1, '')])
+      const want = ['1+:one', '9+:two', '2+:three', '1+:']
+      let wrong = 0
+      for (const pieces of [[bytes], ...cuts(bytes)]) {
+        for (let stop = 1; stop <= 4; stop++) {
+          const receiver = new Receiver(reader, 'server')
+          const { parser } = receiver
+          receiver.react = () => { if (receiver.frames.length === stop) parser.pause() }
+          for (const piece of pieces) receiver.read(piece)
+          if (receiver.frames.join() !== want.slice(0, stop).join() || parser.hasUnread !== stop < 4) wrong++
+          receiver.react = () => {}
+          parser.resume()
+          if (receiver.frames.join() !== want.join() || parser.hasUnread) wrong++
+        }
+      }
+      t.equal(wrong, 0)
+    })
+
+    t.test('pause and resume before anything has come, twice, and inside a payload', async t => {
+      const receiver = new Receiver(reader, 'server')
+      const { parser } = receiver
+      parser.resume()
+      parser.pause()
+      parser.pause()
+      t.equal(parser.hasUnread, false)
+      const bytes = masked.wire(2, 'abc')
+      receiver.read(bytes.subarray(0, 7))
+      t.strictSame([receiver.calls, parser.hasUnread], [[], true])
+      parser.resume()
+      parser.resume()
+      t.strictSame(receiver.calls, ['start 3', 'piece 1'])
+      parser.pause()
+      receiver.read(bytes.subarray(7, 8))
+      receiver.read(bytes.subarray(8))
+      t.equal(receiver.calls.length, 2)
+      parser.resume()
+      t.strictSame(receiver.frames, ['2+:abc'])
+    })
+
+    for (const { name, act, after, want } of reentrant) {
+      t.test(`from inside a callback: ${name}`, async t => {
+        const bytes = Buffer.concat([masked.wire(1, '1'), masked.wire(1, '2'), masked.wire(1, '3')])
+        for (let at = 1; at <= 3; at++) {
+          const receiver = new Receiver(reader, 'server')
+          const { parser } = receiver
+          receiver.react = () => {
+            if (receiver.frames.length !== at) return
+            receiver.react = () => {}
+            act(parser)
+          }
+          receiver.read(bytes)
+          after?.(parser)
+          const texts = receiver.frames.map(frame => frame.slice(3)).join()
+          t.equal(texts, want === '' ? '1,2,3'.slice(0, 2 * at - 1) : want, `at frame ${at}`)
+          t.equal(parser.hasUnread, false)
+        }
+      })
+    }
+
+    t.test('a push from every callback, without end of the stack', async t => {
+      const receiver = new Receiver(reader, 'server')
+      let left = 20_000
+      receiver.react = () => { if (left-- > 0) receiver.parser.push(masked.wire(1, 'x')) }
+      receiver.parser.push(masked.wire(1, 'x'))
+      t.equal(receiver.frames.length, 20_001)
+    })
+
+    t.test('what a receiver throws comes out of push, and out of resume', async t => {
+      const receiver = new Receiver(reader, 'server')
+      receiver.react = () => { throw new Error('from the receiver') }
+      t.throws(() => receiver.parser.push(masked.wire(1, 'a')), { message: 'from the receiver' })
+      receiver.parser.pause()
+      receiver.parser.push(masked.wire(1, 'b'))
+      t.throws(() => receiver.parser.resume(), { message: 'from the receiver' })
+    })
+
+    t.test('§5.4 the receiver\'s word on fragments counts', async t => {
+      const receiver = new Receiver(reader, 'server', true)
+      receiver.parser.push(masked.wire(0, 'x', false))
+      t.strictSame(receiver.frames, ['0:x'])
+      t.throws(() => receiver.parser.push(masked.wire(1, 'x')), { code: 'FST_WS_EXPECTED_CONTINUATION' })
+    })
   })
 }
-
-t.test('a push from every callback, without end of the stack', async t => {
-  const receiver = new Receiver('server')
-  let left = 20_000
-  receiver.react = () => { if (left-- > 0) receiver.parser.push(masked.wire(1, 'x')) }
-  receiver.parser.push(masked.wire(1, 'x'))
-  t.equal(receiver.frames.length, 20_001)
-})
-
-t.test('what a receiver throws comes out of push, and out of resume', async t => {
-  const receiver = new Receiver('server')
-  receiver.react = () => { throw new Error('from the receiver') }
-  t.throws(() => receiver.parser.push(masked.wire(1, 'a')), { message: 'from the receiver' })
-  receiver.parser.pause()
-  receiver.parser.push(masked.wire(1, 'b'))
-  t.throws(() => receiver.parser.resume(), { message: 'from the receiver' })
-})
-
-t.test('§5.4 the receiver\'s word on fragments counts', async t => {
-  const receiver = new Receiver('server', true)
-  receiver.parser.push(masked.wire(0, 'x', false))
-  t.strictSame(receiver.frames, ['0:x'])
-  t.throws(() => receiver.parser.push(masked.wire(1, 'x')), { code: 'FST_WS_EXPECTED_CONTINUATION' })
-})

@@ -1,4 +1,4 @@
-import { constants } from 'node:buffer'
+import { constants, isAscii } from 'node:buffer'
 import t from 'tap'
 import { createFrameHeader } from '../../lib/protocol/frame-header.ts'
 import type { FrameHeader } from '../../lib/protocol/frame-header.ts'
@@ -13,7 +13,10 @@ function headerOf (opcode: number, payloadLength: number, fin = false): FrameHea
 function assemble (assembler: MessageAssembler, opcode: number, fragments: readonly Buffer[], pieceLength: number): string | Buffer {
   for (const [index, fragment] of fragments.entries()) {
     assembler.begin(headerOf(index === 0 ? opcode : 0, fragment.length, index === fragments.length - 1))
-    for (let at = 0; at < fragment.length; at += pieceLength) assembler.append(fragment, at, Math.min(at + pieceLength, fragment.length))
+    for (let at = 0; at < fragment.length; at += pieceLength) {
+      const end = Math.min(at + pieceLength, fragment.length)
+      assembler.append(fragment, at, end, isAscii(fragment.subarray(at, end)), fragment.length - end)
+    }
   }
   return assembler.finish()
 }
@@ -25,6 +28,7 @@ const rows = [
   { name: '§5.4 empty binary', opcode: 2, fragments: ['', ''], want: Buffer.alloc(0) },
   { name: '§8.1 a character cut by fragments at every byte', opcode: 1, fragments: ['f0', '9f', '98', '80'], want: '😀' },
   { name: '§8.1 a byte order mark is kept', opcode: 1, fragments: ['efbb', 'bf61'], want: '\ufeffa' },
+  { name: '§8.1 ASCII, then a character cut by fragments, then ASCII', opcode: 1, fragments: ['6161', 'c3', 'bc', '6161'], want: 'aaüaa' },
   { name: '§5.6 binary may be anything but text', opcode: 2, fragments: ['c0', 'ff'], want: hex('c0ff') }
 ]
 
@@ -43,6 +47,7 @@ const wrongTexts = [
   { name: 'T08 §8.1 a wrong byte in the second fragment', fragments: ['61', 'ff'] },
   { name: 'T08 §8.1 an overlong form cut by fragments', fragments: ['e0', '80'] },
   { name: 'T08 §8.1 a surrogate cut by fragments', fragments: ['ed', 'a0'] },
+  { name: 'T08 §8.1 ASCII inside a character', fragments: ['e2', '61'] },
   { name: 'T08 §8.1 beyond U+10FFFF cut by fragments', fragments: ['f4', '90'] }
 ]
 
@@ -52,9 +57,9 @@ for (const { name, fragments } of wrongTexts) {
     const [first, second] = fragments.map(hex)
     if (first === undefined || second === undefined) throw new Error('a row has two fragments')
     assembler.begin(headerOf(1, first.length))
-    assembler.append(first, 0, first.length)
+    assembler.append(first, 0, first.length, isAscii(first), 0)
     assembler.begin(headerOf(0, 1000 - first.length))
-    t.throws(() => assembler.append(second, 0, 1), { code: 'FST_WS_INVALID_UTF8', closeCode: 1007 }, 'long before the message ends')
+    t.throws(() => assembler.append(second, 0, 1, false, 999 - first.length), { code: 'FST_WS_INVALID_UTF8', closeCode: 1007 }, 'long before the message ends')
     assembler.clear()
     t.equal(assemble(assembler, 1, [Buffer.from('a')], 1), 'a', 'nothing is left of it')
   })
@@ -62,7 +67,7 @@ for (const { name, fragments } of wrongTexts) {
 
 t.test('T08 §8.1 text that ends inside a character', async t => {
   t.throws(() => assemble(new MessageAssembler(1000), 1, [hex('61e2'), hex('82')], 1), { code: 'FST_WS_INVALID_UTF8' })
-  t.throws(() => new MessageAssembler(9).single(headerOf(1, 2, true), hex('61e2'), 0, false), { code: 'FST_WS_INVALID_UTF8' })
+  t.throws(() => new MessageAssembler(9).single(headerOf(1, 2, true), hex('61e2'), 0, false, true), { code: 'FST_WS_INVALID_UTF8' })
 })
 
 t.test('T01 the limit is judged on the header, fragments together', async t => {
@@ -71,13 +76,13 @@ t.test('T01 the limit is judged on the header, fragments together', async t => {
   t.throws(() => assembler.checkLength(2, 11), { code: 'FST_WS_TOO_BIG', closeCode: 1009 }, 'one byte more in one frame')
   assembler.clear()
   assembler.begin(headerOf(2, 6))
-  assembler.append(Buffer.alloc(6), 0, 6)
+  assembler.append(Buffer.alloc(6), 0, 6, false, 0)
   assembler.begin(headerOf(0, 4))
-  assembler.append(Buffer.alloc(4), 0, 4)
+  assembler.append(Buffer.alloc(4), 0, 4, false, 0)
   t.doesNotThrow(() => assembler.begin(headerOf(0, 0)), 'empty ones fit')
   t.throws(() => assembler.checkLength(0, 1), { code: 'FST_WS_TOO_BIG' }, 'one byte more in all')
   t.throws(() => assembler.checkLength(1, 11), { code: 'FST_WS_TOO_BIG' }, 'in a single frame')
-  t.equal(assembler.single(headerOf(1, 10, true), Buffer.from('x1234567890'), 1, true), '1234567890')
+  t.equal(assembler.single(headerOf(1, 10, true), Buffer.from('x1234567890'), 1, true, true), '1234567890')
 })
 
 t.test('a text over the longest string is too big, whatever maxPayload says', async t => {
@@ -87,7 +92,7 @@ t.test('a text over the longest string is too big, whatever maxPayload says', as
   assembler.clear()
   t.doesNotThrow(() => assembler.checkLength(1, MAX_STRING_LENGTH))
   assembler.begin(headerOf(1, 1))
-  assembler.append(Buffer.from('a'), 0, 1)
+  assembler.append(Buffer.from('a'), 0, 1, true, 0)
   t.throws(() => assembler.checkLength(0, MAX_STRING_LENGTH), { code: 'FST_WS_TOO_BIG' }, 'by a fragment')
   assembler.clear()
   t.throws(() => assembler.checkLength(1, MAX_STRING_LENGTH + 1), { code: 'FST_WS_TOO_BIG' })
@@ -100,7 +105,7 @@ t.test('T03 §10.4 empty fragments in a row are bounded', async t => {
   t.equal(MAX_EMPTY_FRAGMENTS, 1000)
   for (let n = 0; n < 1000; n++) assembler.begin(headerOf(n === 0 ? 2 : 0, 0))
   assembler.begin(headerOf(0, 1))
-  assembler.append(Buffer.alloc(1), 0, 1)
+  assembler.append(Buffer.alloc(1), 0, 1, false, 0)
   for (let n = 0; n < 1000; n++) assembler.begin(headerOf(0, 0))
   t.throws(() => assembler.begin(headerOf(0, 0)), { code: 'FST_WS_TOO_MANY_EMPTY_FRAGMENTS', closeCode: 1008 }, 'a byte between them starts anew, but only once')
   t.equal(assemble(new MessageAssembler(10), 1, [...Array.from({ length: 1000 }, () => Buffer.alloc(0)), Buffer.from('a')], 1), 'a')
@@ -125,7 +130,7 @@ t.test('§5.4 it knows whether it is inside a message, and of which kind', async
 
 t.test('T06 a small binary message keeps no chunk alive', async t => {
   const chunk = Buffer.alloc(65_536, 1)
-  const data = new MessageAssembler(10).single(headerOf(2, 10, true), chunk, 100, false)
+  const data = new MessageAssembler(10).single(headerOf(2, 10, true), chunk, 100, false, true)
   t.not((data as Buffer).buffer, chunk.buffer) // opcode 2 makes it a Buffer
   t.same(data, Buffer.alloc(10, 1))
 })

@@ -1,0 +1,50 @@
+// Which scanner reads a chunk. Owns the few there are: one in WebAssembly, and portable ones for parsers that are called while
+// another one reads, as between two ends of a connection in one process.
+import { PortableScanner } from './frame-scanner.ts'
+import type { FrameScanner } from './frame-scanner.ts'
+import { WasmScanner } from './wasm-scanner.ts'
+
+/** Below this many bytes a call into WebAssembly costs more than it saves. */
+const WASM_FROM = 256
+
+export class Scanners {
+  /** In WebAssembly; one chunk at a time is in its memory. */
+  readonly wasm: WasmScanner | undefined
+  readonly #wasmFrom: number
+  /** By depth: a scanner's table is in use while its frames are handed on. */
+  readonly #portable: PortableScanner[] = []
+  #depth = 0
+
+  /** @param wasmFrom - bytes of a chunk from which WebAssembly pays */
+  constructor (wasm: WasmScanner | undefined, wasmFrom = WASM_FROM) {
+    this.wasm = wasm
+    this.#wasmFrom = wasmFrom
+  }
+
+  /** True while a parser reads: what is in `wasm`'s memory is its own. */
+  get isBusy (): boolean {
+    return this.#depth > 0
+  }
+
+  /** Tells whether a chunk is to be copied into the memory of the one in WebAssembly. */
+  copies (length: number): boolean {
+    return this.wasm !== undefined && length >= this.#wasmFrom && this.#depth === 0
+  }
+
+  /** Gives a scanner for so many of `bytes`, until `release`. */
+  claim (bytes: Buffer, length: number): FrameScanner {
+    const depth = this.#depth++
+    if (bytes === this.wasm?.memory && length >= this.#wasmFrom) return this.wasm
+    return (this.#portable[depth] ??= new PortableScanner())
+  }
+
+  release (): void {
+    this.#depth--
+  }
+}
+
+/** In TypeScript alone. */
+export const PORTABLE: Scanners = new Scanners(undefined)
+
+/** The quickest that this process can have. */
+export const FASTEST: Scanners = new Scanners(WasmScanner.create())
