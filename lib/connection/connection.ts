@@ -37,10 +37,10 @@ export interface ConnectionSettings extends TransportSettings {
    */
   onError (error: Error, connection: Connection): void
   /**
-   * The socket is gone, and nobody has asked for anything of the connection: its handler still runs and listens to nothing, so
-   * that `close` may come much later, or never.
+   * The connection has ended: `close` is about to be told. Or its socket is gone, and nobody has asked for anything of it: its
+   * handler still runs and listens to nothing, so that `close` may come much later, or never. Called once.
    */
-  onLost? (connection: Connection): void
+  onEnd? (connection: Connection): void
   /** Makes the logger at its first use. */
   createLog? (connection: Connection): ConnectionLogger
 }
@@ -100,6 +100,7 @@ export class Connection extends Listeners {
   #wasHeard = false
   #isGone = false
   #closeEmitted = false
+  #endTold = false
   #closeTimer: NodeJS.Timeout | undefined
   #readTimer: NodeJS.Timeout | undefined
   #iterators: Set<MessageIterator> | undefined
@@ -530,7 +531,7 @@ export class Connection extends Listeners {
     this.#aborter?.abort()
     clearTimeout(this.#readTimer)
     // Where messages wait for the handler it is to be waited for.
-    if (!this.#hasBegun && this.#transport.inbox.length === 0) this.#settings.onLost?.(this)
+    if (!this.#hasBegun && this.#transport.inbox.length === 0) this.#tellEnd()
     this.#finish()
     this.#limitEnd()
   }
@@ -567,7 +568,14 @@ export class Connection extends Listeners {
     clearTimeout(this.#closeTimer)
     if (this.#closeEmitted || (!this.#hasHandler && this.listenerCount('close') === 0)) return
     this.#closeEmitted = true
+    this.#tellEnd()
     const { code, reason, wasClean, initiator } = this.#transport.closure
     this.dispatch('close', [code, reason, { wasClean, initiator }])
+  }
+
+  #tellEnd (): void {
+    if (this.#endTold) return
+    this.#endTold = true
+    this.#settings.onEnd?.(this)
   }
 }

@@ -43,15 +43,31 @@ export function isThenable (value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
+ * The table that an EventEmitter keeps its listeners in, without a prototype. Node makes it as a literal, which V8 keeps as a hash
+ * table of 184 bytes; objects of a class share their shape, and one with two events takes 40.
+ */
+class EventTable {
+  static {
+    Object.setPrototypeOf(EventTable.prototype, null)
+  }
+}
+
+/**
  * An EventEmitter whose own events go out by `dispatch` and `dispatchMessage` only.
  *
  * Listeners are cast to `Callable` where they meet EventEmitter's own signatures: an event's name says what it is called with.
  */
 export abstract class Listeners extends EventEmitter {
-  /** Listeners of `message`; undefined when they have changed since they were last asked for. */
-  #ofMessage: Callable[] | undefined
+  /** Listeners of `message`, one or many; undefined when they have changed since they were last asked for. */
+  #ofMessage: Callable | Callable[] | undefined
   /** Listeners of `message:<type>` by type; a type without a listener has no entry, whatever peers send. */
   #ofType: Map<string, Callable[]> | undefined
+
+  constructor () {
+    super()
+    // Undocumented, though it has had this name since there is Node. If that changes this is a property that nobody looks at.
+    Object.assign(this, { _events: new EventTable() })
+  }
 
   /** Called after a listener was added. */
   protected abstract onAttach (event: string | symbol): void
@@ -124,9 +140,10 @@ export abstract class Listeners extends EventEmitter {
    * @returns a promise when one of them returned one; it rejects as that one does
    */
   protected dispatchMessage (message: unknown, isBinary: boolean): Promise<unknown> | undefined {
-    this.#ofMessage ??= this.rawListeners('message') as Callable[]
+    const ofMessage = this.#ofMessage ?? this.#readMessageListeners()
     let pending: Promise<unknown> | undefined
-    for (const listener of this.#ofMessage) pending = this.#call(listener, message, isBinary, pending)
+    if (typeof ofMessage === 'function') pending = this.#call(ofMessage, message, isBinary, undefined)
+    else for (const listener of ofMessage) pending = this.#call(listener, message, isBinary, pending)
     if (this.#ofType === undefined || typeof message !== 'object' || message === null || !('type' in message)) return pending
     const ofType = typeof message.type === 'string' ? this.#ofType.get(message.type) : undefined
     if (ofType === undefined) return pending
@@ -137,6 +154,11 @@ export abstract class Listeners extends EventEmitter {
   /** Tells whether anybody listens for messages. */
   protected hasMessageListeners (): boolean {
     return this.listenerCount('message') > 0 || (this.#ofType?.size ?? 0) > 0
+  }
+
+  #readMessageListeners (): Callable | Callable[] {
+    const listeners = this.rawListeners('message') as Callable[]
+    return (this.#ofMessage = listeners.length === 1 ? listeners[0]! : listeners)
   }
 
   #call (listener: Callable, message: unknown, isBinary: boolean, pending: Promise<unknown> | undefined): Promise<unknown> | undefined {

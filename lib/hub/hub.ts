@@ -18,8 +18,6 @@ export class Hub implements WebSocketHub {
   readonly #endings = new Map<object, Ending>()
   readonly #times: EndingTimes
   #isClosing = false
-  /** One listener for all connections: `this` tells which one it is. */
-  readonly #onClose: (this: Connection) => void
 
   /**
    * @param shutdownTimeout - ms that `close` takes at most
@@ -28,8 +26,6 @@ export class Hub implements WebSocketHub {
   constructor (shutdownTimeout: number, shutdownStagger = 0) {
     this.#times = { timeout: shutdownTimeout, stagger: shutdownStagger, tells: true }
     this.connections = new ConnectionsView(this.#open)
-    const remove = (connection: Connection): void => this.remove(connection)
-    this.#onClose = function () { remove(this) }
   }
 
   /** True as soon as no new connection is wanted. */
@@ -42,18 +38,17 @@ export class Hub implements WebSocketHub {
     this.#isClosing = true
   }
 
-  /** Takes in a connection that has just opened. One that comes too late is told to go. */
+  /** Takes in a connection that has just opened, until `remove`. One that comes too late is told to go. */
   add (connection: Connection, group: object): void {
     this.meter.opened++
     this.#open.set(connection, group)
-    connection.on('close', this.#onClose)
     if (!this.#isClosing) return
     goAway(connection)
     this.#endings.get(group)?.add(connection)
     this.#endings.get(this)?.add(connection)
   }
 
-  /** Lets go of a connection that has ended: by its `close` event, or before it where nobody may ever listen for that. */
+  /** Lets go of a connection that has ended: right before its `close` event, or earlier where that may never come. */
   remove (connection: Connection): void {
     this.#open.delete(connection)
     for (const ending of this.#endings.values()) ending.delete(connection)

@@ -218,7 +218,7 @@ export class SocketRoute {
       // The core is written without the types of messages; for the application it is the same object with them.
       slowConsumer: slowConsumer as NonNullable<ConnectionSettings['slowConsumer']>,
       meter: hub.meter,
-      onLost: (connection: Connection) => hub.remove(connection),
+      onEnd: (connection: Connection) => hub.remove(connection),
       ...(heartbeat !== false && { heartbeat }),
       ...(maxLifetime !== undefined && { maxLifetime }),
       ...(rateLimit !== false && { rateLimit }),

@@ -209,7 +209,7 @@ for (const [name, end] of [
   t.test(`T56 ${name} while the handler runs and listens to nothing: whoever keeps connections is told, and \`close\` waits for a listener`, async t => {
     let goOn = (): void => {}
     const lost: Connection[] = []
-    const pair = await openPair(t, { closeTimeout: 200, onLost: (connection) => { lost.push(connection) }, handler: () => new Promise<void>((resolve) => { goOn = resolve }) })
+    const pair = await openPair(t, { closeTimeout: 200, onEnd: (connection) => { lost.push(connection) }, handler: () => new Promise<void>((resolve) => { goOn = resolve }) })
     const { connection } = pair
     end(pair)
     await untilTrue(() => lost.length === 1)

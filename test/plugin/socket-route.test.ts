@@ -312,3 +312,14 @@ t.test('a route whose plugin never comes is not touched', async (t) => {
   app.get('/x', { websocket: true, handler: (async () => 'as declared') as never })
   t.equal((await app.inject('/x')).body, 'as declared')
 })
+
+t.test('an application that takes all listeners off a connection does not keep it among the open ones', async (t) => {
+  const { app, listen, open } = await makeApp(t)
+  app.get('/ws', { websocket: true }, (connection) => { connection.on('close', () => {}).removeAllListeners() })
+  await listen()
+  const client = await open()
+  client.write(handshake('/ws'))
+  await until(() => app.websocket.connections.size === 1)
+  client.destroy()
+  await until(() => app.websocket.connections.size === 0)
+})
