@@ -148,7 +148,7 @@ export class Connection extends Listeners {
 
   /** Bytes that were sent and wait in this process. */
   get bufferedAmount (): number {
-    return this.#transport.outbox.bufferedAmount
+    return this.#transport.bufferedAmount
   }
 
   /** Milliseconds between the last answered ping and its pong; undefined before the first. */
@@ -410,11 +410,11 @@ export class Connection extends Listeners {
   }
 
   #slowConsumerOwner (): SlowConsumerOwner {
-    const outbox = this.#transport.outbox
+    const transport = this.#transport
     return {
-      get bufferedAmount () { return outbox.bufferedAmount },
+      get bufferedAmount () { return transport.bufferedAmount },
       onSlow: (details: SlowDetails) => { this.dispatch('slow', [details]) },
-      onTooSlow: () => this.#transport.fail(new LimitError('FST_WS_SLOW_CONSUMER')),
+      onTooSlow: () => transport.fail(new LimitError('FST_WS_SLOW_CONSUMER')),
       onFault: (reason) => this.onFault(reason)
     }
   }
@@ -446,7 +446,9 @@ export class Connection extends Listeners {
 
   #onSettled (): void {
     this.#hasSettled = true
-    if (!this.#wasHeard) this.#transport.inbox.holdFor('nobody')
+    const { inbox } = this.#transport
+    inbox.settle()
+    if (!this.#wasHeard) inbox.holdFor('nobody')
     this.#begin(this.#wasHeard)
   }
 

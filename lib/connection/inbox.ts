@@ -39,6 +39,7 @@ export class Inbox {
   #queue: MessageData[] = []
   /** Place of the first message that waits in `#queue`; what lies before it is gone. */
   #head = 0
+  /** More than none as soon as a message waits. */
   #bytes = 0
   #running = 0
   /** True while `deliver` is on the stack: whatever it calls, the next message waits for it to return. */
@@ -82,8 +83,10 @@ export class Inbox {
 
   /** Takes one message: it is delivered at once when nothing is in its way. */
   push (data: MessageData): void {
-    if (this.length === 0 && this.#mayDeliver()) {
+    if (this.#bytes === 0 && this.#mayDeliver()) {
       this.#deliver(data)
+      // Mostly its handlers have returned and left nothing behind.
+      if (this.#running === 0 && this.#bytes === 0 && !this.#held) return
     } else {
       this.#queue.push(data)
       this.#bytes += data.length + MESSAGE_OVERHEAD

@@ -8,17 +8,24 @@ import { Protocol } from '../protocol/protocol.ts'
 import type { Closure, FailureCause, ProtocolSink } from '../protocol/protocol.ts'
 import type { Role } from '../protocol/role.ts'
 import type { State } from '../protocol/state.ts'
+import { Heartbeat } from './heartbeat.ts'
+import type { HeartbeatOwner, HeartbeatTimes } from './heartbeat.ts'
 import { HeldInbox } from './held-inbox.ts'
 import type { HeldInboxOwner } from './held-inbox.ts'
+import { Lifetime } from './lifetime.ts'
 import { LimitError } from './limit-error.ts'
 import type { Meter } from './meter.ts'
 import { Outbox } from './outbox.ts'
 import type { OutboxOwner } from './outbox.ts'
-import { Watch } from './watch.ts'
-import type { WatchOwner, WatchSettings } from './watch.ts'
+import { RateLimiter } from './rate-limiter.ts'
+import type { RateLimiterOwner } from './rate-limiter.ts'
+import { rest } from './rest.ts'
+import type { Sleeper } from './rest.ts'
+import type { RateLimit } from './token-bucket.ts'
+import { readWriteProgress } from './write-progress.ts'
 
-/** Sizes in bytes, times in milliseconds. */
-export interface TransportSettings extends WatchSettings {
+/** Sizes in bytes, times in milliseconds; a limit that is absent is none. */
+export interface TransportSettings {
   readonly role: Role
   readonly maxPayload: number
   /** How long the peer may take to answer a Close frame and to end the connection; then the socket is destroyed. */
@@ -26,8 +33,12 @@ export interface TransportSettings extends WatchSettings {
   readonly highWaterMark: number
   readonly concurrency: number
   readonly maxQueuedMessages: number
-  /** Bytes that may wait for the peer. Absent: no limit. */
+  /** Bytes that may wait for the peer. */
   readonly maxBufferedAmount?: number
+  /** When to ping, and how long the peer may then be silent. */
+  readonly heartbeat?: HeartbeatTimes
+  readonly rateLimit?: RateLimit
+  readonly maxLifetime?: number
   /** Counts what comes and goes. */
   readonly meter?: Meter
 }
@@ -54,29 +65,83 @@ export interface TransportEvents<T> {
 /** How long, in ms, an end by the peer waits for handlers that still deal with what came before it. */
 const END_GRACE = 1_000
 
-export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, WatchOwner {
-  readonly outbox: Outbox
-  readonly inbox: HeldInbox
+/** What has become of a connection, and what is going on; a transport has one field for all of it. */
+const Flag = {
+  /** Bytes may be read. */
+  Begun: 1,
+  /** What is read is parsed. */
+  Flowing: 2,
+  /** The socket does not read. */
+  SocketPaused: 4,
+  /** The peer has ended its side, but bytes before that wait to be read. */
+  Ended: 8,
+  /** Messages are thrown away: this side has closed. */
+  Discards: 16,
+  /** The heartbeat awaits a sign of life: reading goes on past a full queue, until anything comes. */
+  Probing: 32,
+  /** The end has been put off for a second time. */
+  EndPutOffAgain: 64,
+  /** `rest` will ask. */
+  Awake: 128,
+  /** Something has come since it asked last. */
+  Busy: 256
+} as const
+
+type Flag = (typeof Flag)[keyof typeof Flag]
+
+/** Most connections have none of them for most of their life. */
+interface Timers {
+  close: NodeJS.Timeout | undefined
+  end: NodeJS.Timeout | undefined
+  lifetime: Lifetime | undefined
+}
+
+/**
+ * At rest an open connection has no Protocol, no inbox and no outbox: new ones are made when bytes come or go. So what
+ * thousands of silent connections hold here is this object and the heartbeat.
+ */
+export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, HeartbeatOwner, RateLimiterOwner, Sleeper {
   readonly #target: T
   readonly #events: TransportEvents<T>
   readonly #socket: Duplex
   readonly #settings: TransportSettings
-  readonly #protocol: Protocol
-  #begun = false
-  #flowing = false
-  /** Messages are thrown away: this side has closed. */
-  #discards = false
-  /** The peer has ended its side, but bytes before that wait to be read. */
-  #ended = false
+  /** Undefined at rest, which only an open connection is. */
+  #protocol: Protocol | undefined
+  /** Undefined at rest: messages are delivered as they come, and none waits. */
+  #inbox: HeldInbox | undefined
+  /** Undefined at rest: nothing waits to be written. */
+  #outbox: Outbox | undefined
+  #heartbeat: Heartbeat | undefined
+  #rateLimiter: RateLimiter | undefined
+  /** Sum of what is true of `Flag`. */
+  #flags = 0
   /** Data of the pong that the application awaits: reading goes on past a full queue, up to `maxPayload` bytes. */
   #awaitedPong: Buffer | undefined
-  /** The heartbeat awaits a sign of life: the same, until anything comes. */
-  #isProbing = false
-  readonly #watch: Watch
-  #closeTimer: NodeJS.Timeout | undefined
-  #endTimer: NodeJS.Timeout | undefined
-  /** The end has been put off for a second time. */
-  #endPutOffAgain = false
+  #timers: Timers | undefined
+
+  /** Leads from a socket to its transport, so that all sockets share their listeners. */
+  static readonly #ofSocket = new WeakMap<Duplex, Transport<unknown>>()
+
+  static #of (socket: Duplex): Transport<unknown> {
+    // Only a socket that is in the map has the listeners below.
+    return Transport.#ofSocket.get(socket)!
+  }
+
+  static #heardData (this: Duplex, chunk: Buffer): void {
+    Transport.#of(this).#onData(chunk)
+  }
+
+  static #heardEnd (this: Duplex): void {
+    Transport.#of(this).#onEnd()
+  }
+
+  static #heardError (this: Duplex, error: Error): void {
+    Transport.#of(this).#onSocketError(error)
+  }
+
+  static #heardClose (this: Duplex): void {
+    Transport.#of(this).#onSocketClose()
+  }
 
   /** Takes over the socket. Nothing is read before `begin`, and no message delivered before `inbox.admit`. */
   constructor (target: T, events: TransportEvents<T>, socket: Duplex, settings: TransportSettings) {
@@ -84,47 +149,68 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.#events = events
     this.#socket = socket
     this.#settings = settings
-    this.#protocol = new Protocol(this, settings)
-    this.inbox = new HeldInbox(this, settings)
-    this.outbox = new Outbox(socket, settings, this)
-    this.#watch = new Watch(this, socket, this.outbox, settings)
-    socket.on('error', (error) => this.#onSocketError(error))
+    this.#inbox = new HeldInbox(this, settings)
+    this.#stayAwake()
+    if (settings.rateLimit !== undefined) this.#rateLimiter = new RateLimiter(this, settings.rateLimit)
+    Transport.#ofSocket.set(socket, this)
+    socket.on('error', Transport.#heardError)
     // A socket that has closed already tells nobody any more.
     if (socket.closed) process.nextTick(() => this.#onSocketClose())
-    else socket.on('close', () => this.#onSocketClose())
+    else socket.on('close', Transport.#heardClose)
   }
 
   get state (): State {
-    return this.#protocol.state
+    return this.#protocol === undefined ? 'open' : this.#protocol.state
   }
 
   /** True as long as messages may go out: until this side has sent its Close frame, also while the answer to the peer's waits. */
   get maySend (): boolean {
-    return this.#protocol.state === 'open' || this.#protocol.state === 'closeReceived'
+    const { state } = this
+    return state === 'open' || state === 'closeReceived'
   }
 
   get closure (): Closure {
-    return this.#protocol.closure
+    return this.#core.closure
   }
 
-  /** Starts to watch the peer. */
+  get inbox (): HeldInbox {
+    return this.#inbox ?? this.#makeInbox()
+  }
+
+  get outbox (): Outbox {
+    return this.#outbox ?? this.#makeOutbox()
+  }
+
+  /** Bytes that were sent and wait in this process. */
+  get bufferedAmount (): number {
+    return this.#outbox === undefined ? this.#socket.writableLength : this.#outbox.bufferedAmount
+  }
+
+  /** Starts to watch the peer: heartbeat and longest life, until the end begins. */
   startWatch (): void {
-    if (this.#protocol.state === 'open') this.#watch.start()
+    if (this.state !== 'open') return
+    const { heartbeat, maxLifetime } = this.#settings
+    if (heartbeat !== undefined) {
+      this.#heartbeat = new Heartbeat(this, heartbeat)
+      this.#heartbeat.start()
+    }
+    if (maxLifetime !== undefined) this.#allTimers.lifetime = new Lifetime(maxLifetime, () => this.#onLifetimeOver())
   }
 
   /** Starts reading; `head` are bytes that came before. */
   begin (head: Buffer): void {
-    if (this.#begun) return
-    this.#begun = true
-    this.#flowing = true
+    if (this.#is(Flag.Begun)) return
+    this.#set(Flag.Begun)
+    this.#set(Flag.Flowing)
     const socket = this.#socket
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('end', () => this.#onEnd())
+    socket.on('data', Transport.#heardData)
+    socket.on('end', Transport.#heardEnd)
     this.#updateFlow()
     if (head.length > 0) this.#onData(head)
     // The HTTP server may have read to the end already; then there is no 'end' to come.
     if (socket.readableEnded) this.#onEnd()
-    else if (this.#flowing) socket.resume()
+    else if (this.#is(Flag.Flowing)) socket.resume()
+    else this.#pauseSocket()
   }
 
   /**
@@ -141,46 +227,46 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
 
   /** Starts the closing handshake. Messages that have not been delivered are thrown away. @throws {UsageError} */
   close (code?: number, reason?: string): void {
-    this.#protocol.close(code, reason)
-    if (this.#protocol.state === 'closeSent') this.#discard()
+    this.#core.close(code, reason)
+    if (this.state === 'closeSent') this.#discard()
   }
 
   /** Starts the closing handshake, and delivers what the peer has sent before it heard of it. @throws {UsageError} */
   closeAfterDelivery (code?: number, reason?: string): void {
-    this.#protocol.close(code, reason)
+    this.#core.close(code, reason)
   }
 
   /** Drops the socket at once, without a closing handshake. */
   terminate (): void {
-    this.#protocol.abort()
-    this.#watch.stop()
+    this.#core.abort()
+    this.#stopWatch()
     this.#discard()
     this.#socket.destroy()
   }
 
   /** Fails the connection at once, for a limit that the peer went beyond (RFC 6455 §7.1.7). Messages that came before are delivered. */
   fail (error: LimitError): void {
-    if (this.#protocol.state !== 'open') return
-    this.#protocol.fail(error.closeCode, error.message)
+    if (this.state !== 'open') return
+    this.#core.fail(error.closeCode, error.message)
     this.onError(error)
   }
 
   onMessage (_opcode: number, data: MessageData): void {
     const { meter } = this.#settings
     if (meter !== undefined) meter.messagesReceived++
-    if (this.#discards || !this.#watch.takeMessage()) return
+    if (this.#is(Flag.Discards) || !this.#takeMessage()) return
     this.inbox.take(data)
     if (this.#awaitedPong !== undefined) this.#updateFlow()
   }
 
   onPing (data: Buffer): void {
-    if (!this.#watch.takeMessage()) return
+    if (!this.#takeMessage()) return
     this.#events.onPing(this.#target, data)
   }
 
   onPong (data: Buffer): void {
-    if (this.#watch.takePong(data)) return
-    if (!this.#watch.takeMessage()) return
+    // An answer to the heartbeat is for nobody else.
+    if (this.#heartbeat?.takePong(data) === true || !this.#takeMessage()) return
     if (this.#awaitedPong?.equals(data) === true) {
       this.#awaitedPong = undefined
       this.#updateFlow()
@@ -194,7 +280,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
       return
     }
     this.outbox.sendBytes(Opcode.Close, payload)
-    this.#watch.stop()
+    this.#stopWatch()
     this.#startCloseTimer()
   }
 
@@ -217,21 +303,12 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.inbox.goOn()
   }
 
-  onPinged (): void {
-    this.#isProbing = true
-    this.#updateFlow()
-  }
-
   onPausing (): void {
     this.#updateFlow()
   }
 
-  onLifetimeOver (): void {
-    this.closeAfterDelivery(CloseCode.GoingAway, 'the connection has reached its maxLifetime')
-  }
-
   onLimit (error: LimitError): void {
-    this.#protocol.failBy(error)
+    this.#core.failBy(error)
   }
 
   isWanted (data: MessageData): boolean {
@@ -260,8 +337,8 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   }
 
   onIdle (): void {
-    clearTimeout(this.#endTimer)
-    if (this.#protocol.isEnding) this.#endNow()
+    if (this.#timers !== undefined) clearTimeout(this.#timers.end)
+    if (this.#protocol?.isEnding === true) this.#endNow()
   }
 
   /** Lets handlers of messages that came before answer them, before the connection ends; they have `END_GRACE` for it. */
@@ -269,7 +346,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.inbox.end()
     // Without a handler that could answer there is nothing to wait for: a client that nobody listens to.
     if (this.inbox.isIdle || (!this.inbox.isReleased && this.#settings.role === 'client')) return false
-    this.#endTimer = setTimeout(() => this.#onEndOverdue(), Math.min(END_GRACE, this.#settings.closeTimeout))
+    this.#allTimers.end = setTimeout(() => this.#onEndOverdue(), Math.min(END_GRACE, this.#settings.closeTimeout))
     return true
   }
 
@@ -284,7 +361,21 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   }
 
   get isReading (): boolean {
-    return this.#flowing
+    return this.#is(Flag.Flowing)
+  }
+
+  get writeProgress (): number {
+    return readWriteProgress(this.#socket)
+  }
+
+  sendPing (number: number, onWritten: () => void): void {
+    const data = Buffer.allocUnsafe(4)
+    data.writeUInt32BE(number)
+    const { outbox } = this
+    outbox.sendBytes(Opcode.Ping, data)
+    outbox.onTaken((error) => { if (error == null) onWritten() })
+    this.#set(Flag.Probing)
+    this.#updateFlow()
   }
 
   onLatency (latency: number): void {
@@ -294,66 +385,152 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
 
   /** What the peer sent before is delivered. */
   onDead (): void {
-    if (this.#protocol.state !== 'open') return
-    this.#protocol.abort()
-    this.#watch.stop()
+    if (this.state !== 'open') return
+    this.#core.abort()
+    this.#stopWatch()
     this.#socket.destroy()
     this.#events.onError(this.#target, new LimitError('FST_WS_HEARTBEAT_TIMEOUT'))
+  }
+
+  rest (): boolean {
+    if (this.#is(Flag.Busy)) {
+      this.#clear(Flag.Busy)
+      return false
+    }
+    this.#clear(Flag.Awake)
+    if (this.#is(Flag.Flowing) && this.#protocol?.isAsNew() === true) this.#protocol = undefined
+    if (this.#inbox?.isAtRest === true) this.#inbox = undefined
+    // Of a socket that is gone it has to tell those who wait.
+    if (this.#outbox?.bufferedAmount === 0 && !this.#socket.destroyed) this.#outbox = undefined
+    return true
+  }
+
+  #stayAwake (): void {
+    this.#set(Flag.Busy)
+    if (this.#is(Flag.Awake)) return
+    this.#set(Flag.Awake)
+    rest.add(this)
+  }
+
+  /** The protocol, made if there is none. */
+  get #core (): Protocol {
+    if (this.#protocol !== undefined) return this.#protocol
+    this.#stayAwake()
+    const protocol = new Protocol(this, this.#settings)
+    if (this.#is(Flag.Begun) && !this.#is(Flag.Flowing)) protocol.pause()
+    this.#protocol = protocol
+    return protocol
+  }
+
+  #makeInbox (): HeldInbox {
+    this.#stayAwake()
+    const inbox = new HeldInbox(this, this.#settings)
+    inbox.settle()
+    inbox.admit()
+    this.#inbox = inbox
+    return inbox
+  }
+
+  #makeOutbox (): Outbox {
+    this.#stayAwake()
+    this.#outbox = new Outbox(this.#socket, this.#settings, this)
+    return this.#outbox
+  }
+
+  get #allTimers (): Timers {
+    return (this.#timers ??= { close: undefined, end: undefined, lifetime: undefined })
+  }
+
+  #is (flag: Flag): boolean {
+    return (this.#flags & flag) !== 0
+  }
+
+  #set (flag: Flag): void {
+    this.#flags |= flag
+  }
+
+  #clear (flag: Flag): void {
+    this.#flags &= ~flag
+  }
+
+  /** To be called as soon as the end has begun: from then on `closeTimeout` bounds it. */
+  #stopWatch (): void {
+    this.#heartbeat?.stop()
+    this.#rateLimiter?.stop()
+    this.#timers?.lifetime?.stop()
+  }
+
+  #onLifetimeOver (): void {
+    this.closeAfterDelivery(CloseCode.GoingAway, 'the connection has reached its maxLifetime')
+  }
+
+  /** Takes note of a message, ping or pong. @returns false when it is one too many, and the connection ends */
+  #takeMessage (): boolean {
+    return this.#rateLimiter === undefined || this.#rateLimiter.takeMessage()
   }
 
   #onData (chunk: Buffer): void {
     const { meter } = this.#settings
     if (meter !== undefined) meter.bytesReceived += chunk.length
-    this.#isProbing = false
-    this.outbox.cork()
+    if (!this.#is(Flag.Busy)) this.#stayAwake()
+    this.#clear(Flag.Probing)
+    this.#heartbeat?.noteBytes()
+    const { outbox } = this
+    const wasFlowing = this.#is(Flag.Flowing)
+    outbox.cork()
     try {
-      if (this.#watch.takeBytes(chunk.length)) this.#protocol.receiveData(chunk)
+      if (this.#rateLimiter === undefined || this.#rateLimiter.takeBytes(chunk.length)) this.#core.receiveData(chunk)
     } finally {
-      this.outbox.uncork()
+      outbox.uncork()
     }
     // A probe has read past a full queue: one chunk is sign enough.
     if (this.inbox.isFull) this.#updateFlow()
+    // While messages are only parsed a little later the socket reads on; a second chunk is one that TCP has to hold back.
+    if (!wasFlowing && !this.#is(Flag.Flowing)) this.#pauseSocket()
   }
 
-  /** The peer has ended its side. Bytes that wait in the parser come first, and answers to messages before its Close frame. */
+  /**
+   * The peer has ended its side. Bytes that wait in the parser come first, and answers to messages before its Close frame; and
+   * while this side does not read, as if it had not seen it.
+   */
   #onEnd (): void {
-    this.#ended = true
-    if (this.#protocol.hasUnread || this.#protocol.isEnding) return
-    this.#protocol.receiveEof()
+    this.#set(Flag.Ended)
+    if (!this.#is(Flag.Flowing) || this.#core.hasUnread || this.#core.isEnding) return
+    this.#core.receiveEof()
     this.#endSocket()
   }
 
   /** Messages that are held, for a listener or for a peer that reads slowly, are no handler's fault: they have all of `closeTimeout`. */
   #onEndOverdue (): void {
     const isHeld = this.inbox.waitsForPeer || !this.inbox.isReleased
-    if (!isHeld || this.#endPutOffAgain) {
+    if (!isHeld || this.#is(Flag.EndPutOffAgain)) {
       this.#endNow()
       return
     }
-    this.#endPutOffAgain = true
-    this.#endTimer = setTimeout(() => this.#endNow(), Math.max(0, this.#settings.closeTimeout - END_GRACE))
+    this.#set(Flag.EndPutOffAgain)
+    this.#allTimers.end = setTimeout(() => this.#endNow(), Math.max(0, this.#settings.closeTimeout - END_GRACE))
   }
 
   #endNow (): void {
-    this.#protocol.end()
-    if (this.#ended && this.#protocol.state !== 'closed') this.#onEnd()
+    this.#core.end()
+    if (this.#is(Flag.Ended) && this.state !== 'closed') this.#onEnd()
   }
 
   #onSocketError (error: Error): void {
-    const { state } = this.#protocol
+    const { state } = this
     // Once the peer has said goodbye, or the bytes have ended, a reset tells nothing new.
     if (state !== 'open' && state !== 'closeSent') return
-    this.#protocol.receiveEof()
-    this.#watch.stop()
+    this.#core.receiveEof()
+    this.#stopWatch()
     this.#events.onError(this.#target, error)
   }
 
   #onSocketClose (): void {
-    clearTimeout(this.#closeTimer)
-    clearTimeout(this.#endTimer)
-    if (this.#protocol.state !== 'closed') this.#protocol.receiveEof()
-    this.#watch.stop()
-    this.outbox.end()
+    clearTimeout(this.#timers?.close)
+    clearTimeout(this.#timers?.end)
+    if (this.state !== 'closed') this.#core.receiveEof()
+    this.#stopWatch()
+    this.#outbox?.end()
     this.inbox.goOn()
     this.inbox.end()
     this.#events.onClosed(this.#target)
@@ -361,49 +538,62 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
 
   /** Hands on no more messages. What the peer still sends is read to find its Close frame. */
   #discard (): void {
-    this.#discards = true
+    this.#set(Flag.Discards)
     this.inbox.clear()
     this.#updateFlow()
   }
 
   /** Writes what waits and ends this side; the peer's end is awaited until `closeTimeout`. */
   #endSocket (): void {
-    this.#watch.stop()
-    this.outbox.flush()
+    this.#stopWatch()
+    this.#outbox?.flush()
     this.#socket.end()
     this.#startCloseTimer()
   }
 
   #startCloseTimer (): void {
     if (this.#socket.destroyed) return
-    this.#closeTimer ??= setTimeout(() => this.#socket.destroy(), this.#settings.closeTimeout)
+    this.#allTimers.close ??= setTimeout(() => this.#socket.destroy(), this.#settings.closeTimeout)
   }
 
-  /** Starts or stops the parser and the socket, as everything that has a say in it wants. */
+  /**
+   * Starts or stops the parser, as everything that has a say in it wants. The socket reads on: mostly the parser goes on before
+   * another chunk has come, and two calls of the system are spared.
+   */
   #updateFlow (): void {
-    if (!this.#begun) return
+    if (!this.#is(Flag.Begun)) return
     const flowing = this.#mayRead()
-    if (flowing === this.#flowing) return
-    this.#flowing = flowing
-    if (!flowing) {
-      this.#protocol.pause()
-      this.#socket.pause()
+    if (flowing === this.#is(Flag.Flowing)) return
+    if (flowing) {
+      this.#set(Flag.Flowing)
+      this.#readOn()
       return
     }
-    this.#readOn()
+    this.#clear(Flag.Flowing)
+    this.#protocol?.pause()
   }
 
   #mayRead (): boolean {
-    const { state } = this.#protocol
-    if (this.#discards || (state !== 'open' && state !== 'closeSent')) return true
-    return this.inbox.mayTakeMore(this.#awaitedPong !== undefined || this.#isProbing) && !this.#watch.isPausing
+    const { state } = this
+    if (this.#is(Flag.Discards) || (state !== 'open' && state !== 'closeSent')) return true
+    const isPausing = this.#rateLimiter?.isPausing === true
+    return this.inbox.mayTakeMore(this.#awaitedPong !== undefined || this.#is(Flag.Probing)) && !isPausing
   }
 
   #readOn (): void {
-    this.#watch.noteReading()
-    this.#protocol.resume()
-    if (!this.#flowing) return
-    this.#socket.resume()
-    if (this.#ended && this.#protocol.state !== 'closed') this.#onEnd()
+    // While this side did not read nothing could come: the peer's time begins anew.
+    this.#heartbeat?.noteBytes()
+    this.#protocol?.resume()
+    if (!this.#is(Flag.Flowing)) return
+    if (this.#is(Flag.SocketPaused)) {
+      this.#clear(Flag.SocketPaused)
+      this.#socket.resume()
+    }
+    if (this.#is(Flag.Ended) && this.state !== 'closed') this.#onEnd()
+  }
+
+  #pauseSocket (): void {
+    this.#set(Flag.SocketPaused)
+    this.#socket.pause()
   }
 }

@@ -135,6 +135,19 @@ export class Protocol implements FrameReceiver {
     this.#letGo()
   }
 
+  /**
+   * Tells whether a new Protocol would do as well: the connection is open, and nothing of a frame or message is kept. To be asked
+   * while it reads and between two calls.
+   */
+  isAsNew (): boolean {
+    if (this.#state !== 'open' || this.#putOff !== undefined || this.#assembler.inMessage) return false
+    // A paused parser tells of every byte that it keeps, those of a header that is not all there too.
+    this.#parser.pause()
+    const isEmpty = !this.#parser.hasUnread
+    this.#parser.resume()
+    return isEmpty
+  }
+
   /** Stops calling the sink after the current frame; what has come behind it waits. */
   pause (): void {
     this.#parser.pause()
