@@ -62,6 +62,42 @@ const READ_GRACE = 1_000
 const SILENT: ConnectionLogger = { info () {}, error () {} }
 const NO_BYTES: Buffer = Buffer.alloc(0)
 
+/** What has become of a connection; it has one field for all of it. */
+const Flag = {
+  /** `start` was called. */
+  Started: 1,
+  BeginScheduled: 2,
+  /** Bytes are read. */
+  Reading: 4,
+  /** Somebody has asked for what comes, or the handler has settled: from now on the end may be told. */
+  Begun: 8,
+  /** A handler knows of the connection from its start; without one, whoever has it may listen late. */
+  HasHandler: 16,
+  Settled: 32,
+  HasStream: 64,
+  /** Somebody has listened for messages. */
+  Heard: 128,
+  /** The socket has closed. */
+  Gone: 256,
+  CloseEmitted: 512,
+  EndTold: 1024
+} as const
+
+type Flag = (typeof Flag)[keyof typeof Flag]
+
+/** What few connections have. */
+class Extras {
+  id: string | undefined
+  log: ConnectionLogger | undefined
+  data: object | undefined
+  aborter: AbortController | undefined
+  /** Bytes that came with the handshake, until reading begins. */
+  head: Buffer | undefined
+  ping: { readonly data: Buffer, readonly sentAt: number } | undefined
+  slowConsumer: SlowConsumer<Connection> | undefined
+  iterators: Set<MessageIterator> | undefined
+}
+
 export class Connection extends Listeners {
   static readonly CONNECTING: typeof ReadyState.CONNECTING = ReadyState.CONNECTING
   static readonly OPEN: typeof ReadyState.OPEN = ReadyState.OPEN
@@ -78,32 +114,12 @@ export class Connection extends Listeners {
   readonly remoteAddress: string | undefined
   readonly #settings: ConnectionSettings
   readonly #transport: Transport<Connection>
-  #id: string | undefined
-  #log: ConnectionLogger | undefined
-  #data: object | undefined
-  #aborter: AbortController | undefined
-  /** Bytes that came with the handshake, until reading begins; undefined before `start`. */
-  #head: Buffer | undefined
-  #beginScheduled = false
-  /** Bytes are read. */
-  #isReading = false
-  /** Somebody has asked for what comes, or the handler has settled: from now on the end may be told. */
-  #hasBegun = false
-  #ping: { readonly data: Buffer, readonly sentAt: number } | undefined
+  /** Sum of what is true of `Flag`. */
+  #flags = 0
   #latency: number | undefined
-  #slowConsumer: SlowConsumer<Connection> | undefined
-  /** A handler knows of the connection from its start; without one, whoever has it may listen late. */
-  #hasHandler = false
-  #hasSettled = false
-  #hasStream = false
-  /** Somebody has listened for messages. */
-  #wasHeard = false
-  #isGone = false
-  #closeEmitted = false
-  #endTold = false
-  #closeTimer: NodeJS.Timeout | undefined
-  #readTimer: NodeJS.Timeout | undefined
-  #iterators: Set<MessageIterator> | undefined
+  /** The one that is due next: until reading begins, or behind the end. */
+  #timer: NodeJS.Timeout | undefined
+  #extras: Extras | undefined
 
   /** What the transport calls; one object for all connections. */
   static readonly #EVENTS: TransportEvents<Connection> = {
@@ -135,12 +151,12 @@ export class Connection extends Listeners {
 
   /** Unique among all connections of all processes. */
   get id (): string {
-    return (this.#id ??= randomUUID())
+    return (this.#allExtras.id ??= randomUUID())
   }
 
   /** Where it stands, as in the WHATWG interface: CONNECTING 0, OPEN 1, CLOSING 2, CLOSED 3. */
   get readyState (): 0 | 1 | 2 | 3 {
-    if (this.#isGone) return ReadyState.CLOSED
+    if (this.#is(Flag.Gone)) return ReadyState.CLOSED
     const readyState = readyStateOf(this.#transport.state)
     // The bytes have ended, but the socket has not closed yet.
     return readyState === ReadyState.CLOSED ? ReadyState.CLOSING : readyState
@@ -158,23 +174,24 @@ export class Connection extends Listeners {
 
   /** Aborts when the socket has closed. */
   get signal (): AbortSignal {
-    if (this.#aborter === undefined) {
-      this.#aborter = new AbortController()
-      if (this.#isGone) this.#aborter.abort()
+    const extras = this.#allExtras
+    if (extras.aborter === undefined) {
+      extras.aborter = new AbortController()
+      if (this.#is(Flag.Gone)) extras.aborter.abort()
       this.#waitsForEnd()
       this.#scheduleBegin(false)
     }
-    return this.#aborter.signal
+    return extras.aborter.signal
   }
 
   /** Whatever the application keeps with a connection; empty at first. */
   get data (): object {
-    return (this.#data ??= {})
+    return (this.#allExtras.data ??= {})
   }
 
   /** The request's logger with `connId`. */
   get log (): ConnectionLogger {
-    return (this.#log ??= this.#settings.createLog?.(this) ?? SILENT)
+    return (this.#allExtras.log ??= this.#settings.createLog?.(this) ?? SILENT)
   }
 
   /**
@@ -186,13 +203,14 @@ export class Connection extends Listeners {
    * @param handler - without one reading begins at once; messages wait for their first listener, and `close` for its own
    */
   start (head: Buffer, handler?: () => unknown): void {
-    this.#head = head
+    this.#set(Flag.Started)
+    if (head.length > 0) this.#allExtras.head = head
     this.#transport.startWatch()
     if (handler === undefined) {
       this.#scheduleBegin(this.eventNames().some(isMessageEvent))
       return
     }
-    this.#hasHandler = true
+    this.#set(Flag.HasHandler)
     try {
       const result = handler()
       if (isThenable(result)) {
@@ -200,7 +218,7 @@ export class Connection extends Listeners {
           this.onFault(reason)
           this.#onSettled()
         })
-        if (!this.#isReading) this.#readTimer = setTimeout(() => this.#read(), READ_GRACE)
+        if (!this.#is(Flag.Reading)) this.#timer = setTimeout(() => this.#read(), READ_GRACE)
         return
       }
     } catch (reason) {
@@ -259,7 +277,7 @@ export class Connection extends Listeners {
   ping (data?: unknown): void {
     const bytes = copyControlData(data)
     if (this.#transport.state !== 'open' || !this.#hasRoomFor(bytes)) return
-    this.#ping = { data: bytes, sentAt: performance.now() }
+    this.#allExtras.ping = { data: bytes, sentAt: performance.now() }
     this.#transport.ping(bytes)
   }
 
@@ -312,15 +330,15 @@ export class Connection extends Listeners {
    * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a second one: each message is read by one stream
    */
   createStream (options: DuplexOptions = {}): Duplex {
-    if (this.#hasStream) throw new UsageError('FST_WS_INVALID_ARGUMENT', 'the connection has a stream already; one stream is both sides of it')
-    this.#hasStream = true
+    if (this.#is(Flag.HasStream)) throw new UsageError('FST_WS_INVALID_ARGUMENT', 'the connection has a stream already; one stream is both sides of it')
+    this.#set(Flag.HasStream)
     const objectMode = this.#settings.codec === undefined ? {} : { objectMode: true }
     return createMessageStream(this, { ...objectMode, ...options }, (reason) => this.onFault(reason))
   }
 
   /** Pulls messages one by one; the loop ends when the connection has closed. Leaving it early leaves the connection open. */
   [Symbol.asyncIterator] (): AsyncIterableIterator<unknown> {
-    const iterators = (this.#iterators ??= new Set())
+    const iterators = (this.#allExtras.iterators ??= new Set())
     const listener = (message: unknown): Promise<void> => iterator.deliver(message)
     const iterator: MessageIterator = new MessageIterator(() => {
       this.off('message', listener)
@@ -341,16 +359,16 @@ export class Connection extends Listeners {
   protected override onAttach (event: string | symbol): void {
     // These two tell nothing that has to be read first.
     if (event !== 'error' && event !== 'drain') this.#scheduleBegin(isMessageEvent(event))
-    if (isMessageEvent(event)) this.#wasHeard = true
+    if (isMessageEvent(event)) this.#set(Flag.Heard)
     if (event !== 'close') return
     this.#waitsForEnd()
-    if (this.#isGone) process.nextTick(() => this.#finish())
+    if (this.#is(Flag.Gone)) process.nextTick(() => this.#finish())
   }
 
   /** While the handler runs, messages wait again when nobody listens for them: behind a `once` or a loop another may follow. */
   protected override onUnheard (): void {
-    if (this.#hasSettled) return
-    this.#beginScheduled = false
+    if (this.#is(Flag.Settled)) return
+    this.#clear(Flag.BeginScheduled)
     this.#transport.inbox.withhold()
   }
 
@@ -404,8 +422,9 @@ export class Connection extends Listeners {
   /** Looks whether the peer's backlog allows it; if not, the policy decides. */
   #hasRoomFor (data: string | Buffer, message?: unknown): boolean {
     if (this.#transport.outbox.hasRoomFor(data)) return true
-    this.#slowConsumer ??= new SlowConsumer<Connection>(this, this.#slowConsumerOwner(), this.#settings.meter)
-    this.#slowConsumer.refuse(this.#settings.slowConsumer ?? 'close', data, message)
+    const extras = this.#allExtras
+    extras.slowConsumer ??= new SlowConsumer<Connection>(this, this.#slowConsumerOwner(), this.#settings.meter)
+    extras.slowConsumer.refuse(this.#settings.slowConsumer ?? 'close', data, message)
     return false
   }
 
@@ -420,7 +439,7 @@ export class Connection extends Listeners {
   }
 
   #onDrain (): void {
-    this.#slowConsumer?.noteDrain()
+    this.#extras?.slowConsumer?.noteDrain()
     this.dispatch('drain', [])
   }
 
@@ -445,16 +464,17 @@ export class Connection extends Listeners {
   }
 
   #onSettled (): void {
-    this.#hasSettled = true
+    this.#set(Flag.Settled)
     const { inbox } = this.#transport
     inbox.settle()
-    if (!this.#wasHeard) inbox.holdFor('nobody')
-    this.#begin(this.#wasHeard)
+    const wasHeard = this.#is(Flag.Heard)
+    if (!wasHeard) inbox.holdFor('nobody')
+    this.#begin(wasHeard)
   }
 
   /** Somebody listens for the end: messages that nobody listens for must not keep it from being read. */
   #waitsForEnd (): void {
-    if (this.#head !== undefined) this.#transport.inbox.holdFor('end')
+    if (this.#is(Flag.Started)) this.#transport.inbox.holdFor('end')
   }
 
   /** Nobody listens for messages, and perhaps nobody will: an invalid one is dealt with all the same. */
@@ -489,27 +509,28 @@ export class Connection extends Listeners {
   }
 
   #onPong (data: Buffer): void {
-    if (this.#ping !== undefined && this.#ping.data.equals(data)) {
-      this.#latency = performance.now() - this.#ping.sentAt
-      this.#ping = undefined
+    const extras = this.#extras
+    if (extras?.ping?.data.equals(data) === true) {
+      this.#latency = performance.now() - extras.ping.sentAt
+      extras.ping = undefined
     }
     this.dispatch('pong', [data])
   }
 
   /** Begins at the end of this tick, so that listeners that are attached together hear the same. */
   #scheduleBegin (forMessages: boolean): void {
-    if (this.#head === undefined || this.#beginScheduled) return
+    if (!this.#is(Flag.Started) || this.#is(Flag.BeginScheduled)) return
     // Messages may be released once, reading begun once; after both there is nothing left to schedule.
-    if (this.#hasBegun && !forMessages) return
-    this.#beginScheduled = forMessages
+    if (!forMessages && this.#is(Flag.Begun)) return
+    if (forMessages) this.#set(Flag.BeginScheduled)
     process.nextTick(() => this.#begin(forMessages))
   }
 
   #begin (forMessages: boolean): void {
-    this.#hasBegun = true
+    this.#set(Flag.Begun)
     this.#read()
-    if (forMessages && (this.#hasSettled || this.hasMessageListeners())) {
-      this.#beginScheduled = true
+    if (forMessages && (this.#is(Flag.Settled) || this.hasMessageListeners())) {
+      this.#set(Flag.BeginScheduled)
       this.#transport.inbox.admit()
     }
     this.#finish()
@@ -517,32 +538,32 @@ export class Connection extends Listeners {
   }
 
   #read (): void {
-    if (this.#isReading) return
-    this.#isReading = true
-    clearTimeout(this.#readTimer)
-    const head = this.#head ?? NO_BYTES
-    this.#head = NO_BYTES
+    if (this.#is(Flag.Reading)) return
+    this.#set(Flag.Reading)
+    this.#stopTimer()
+    const head = this.#extras?.head ?? NO_BYTES
+    if (this.#extras !== undefined) this.#extras.head = undefined
     this.#transport.begin(head)
   }
 
   #onClosed (): void {
-    this.#isGone = true
+    this.#set(Flag.Gone)
     const { closure } = this.#transport
     this.#settings.meter?.noteClose(closure.code)
     if (channels.close.hasSubscribers && this.#isServer) channels.close.publish({ connection: this, ...closure })
-    this.#aborter?.abort()
-    clearTimeout(this.#readTimer)
+    this.#extras?.aborter?.abort()
+    this.#stopTimer()
     // Where messages wait for the handler it is to be waited for.
-    if (!this.#hasBegun && this.#transport.inbox.length === 0) this.#tellEnd()
+    if (!this.#is(Flag.Begun) && this.#transport.inbox.length === 0) this.#tellEnd()
     this.#finish()
     this.#limitEnd()
   }
 
   /** Messages that came before the end are delivered first, unless that takes too long. */
   #limitEnd (): void {
-    if (!this.#isGone || !this.#hasBegun || this.#closeEmitted || this.#closeTimer !== undefined || this.#transport.inbox.length === 0) return
+    if (!this.#mayEnd() || this.#is(Flag.CloseEmitted) || this.#timer !== undefined || this.#transport.inbox.length === 0) return
     const { closeTimeout } = this.#settings
-    this.#closeTimer = setTimeout(() => this.#onOverdue(), this.#transport.inbox.isReleased ? closeTimeout : Math.min(closeTimeout, UNHEARD_GRACE))
+    this.#timer = setTimeout(() => this.#onOverdue(), this.#transport.inbox.isReleased ? closeTimeout : Math.min(closeTimeout, UNHEARD_GRACE))
   }
 
   /**
@@ -551,7 +572,7 @@ export class Connection extends Listeners {
    */
   #onOverdue (): void {
     const { inbox } = this.#transport
-    if (!inbox.isReleased || this.#iterators?.size) {
+    if (!inbox.isReleased || this.#extras?.iterators?.size) {
       this.#emitClose()
       return
     }
@@ -559,25 +580,50 @@ export class Connection extends Listeners {
     inbox.clear()
   }
 
+  #mayEnd (): boolean {
+    return this.#is(Flag.Gone) && this.#is(Flag.Begun)
+  }
+
   /** Ends it, when the socket is gone and no message waits. */
   #finish (): void {
-    if (!this.#isGone || !this.#hasBegun || this.#transport.inbox.length > 0) return
+    if (!this.#mayEnd() || this.#transport.inbox.length > 0) return
     this.#emitClose()
-    for (const iterator of this.#iterators ?? []) iterator.end()
+    for (const iterator of this.#extras?.iterators ?? []) iterator.end()
   }
 
   #emitClose (): void {
-    clearTimeout(this.#closeTimer)
-    if (this.#closeEmitted || (!this.#hasHandler && this.listenerCount('close') === 0)) return
-    this.#closeEmitted = true
+    this.#stopTimer()
+    if (this.#is(Flag.CloseEmitted) || (!this.#is(Flag.HasHandler) && this.listenerCount('close') === 0)) return
+    this.#set(Flag.CloseEmitted)
     this.#tellEnd()
     const { code, reason, wasClean, initiator } = this.#transport.closure
     this.dispatch('close', [code, reason, { wasClean, initiator }])
   }
 
   #tellEnd (): void {
-    if (this.#endTold) return
-    this.#endTold = true
+    if (this.#is(Flag.EndTold)) return
+    this.#set(Flag.EndTold)
     this.#settings.onEnd?.(this)
+  }
+
+  #stopTimer (): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  get #allExtras (): Extras {
+    return (this.#extras ??= new Extras())
+  }
+
+  #is (flag: Flag): boolean {
+    return (this.#flags & flag) !== 0
+  }
+
+  #set (flag: Flag): void {
+    this.#flags |= flag
+  }
+
+  #clear (flag: Flag): void {
+    this.#flags &= ~flag
   }
 }

@@ -2,12 +2,16 @@
 import { wheel } from './timer-wheel.ts'
 import type { TimerWheel, WheelEntry } from './timer-wheel.ts'
 
-/** In milliseconds. */
+/** In milliseconds; connections share it. */
 export interface HeartbeatTimes {
   /** From ping to ping. */
   readonly interval: number
   /** How long nothing may come from the peer after a ping was written. */
   readonly timeout: number
+  /** What time goes by; default: the wheel of this process. */
+  readonly wheel?: TimerWheel
+  /** Calls back when the sockets have been read once more. Default: `setImmediate`. */
+  readonly defer?: (callback: () => void) => void
 }
 
 export interface HeartbeatOwner {
@@ -35,6 +39,23 @@ const SPREAD = 0.1
 const GOLDEN = 0.618_033_988_749_895
 let spread = 0
 
+/** What there is to know of pings that have been sent, until the last one is answered and nothing is waited for. */
+interface Pinging {
+  /** Number of the ping that was answered last. */
+  answered: number
+  /** Number of the one that was written last. */
+  written: number
+  /** The ping whose round trip is measured, and since when. Later ones are not until it is answered or passed over. */
+  timed: number
+  timedFrom: number
+  /** When the window closes; Infinity while there is none. */
+  closesAt: number
+  /** The window has opened for a written ping. */
+  isForWritten: boolean
+  /** `writeProgress` when the window opened. */
+  progress: number
+}
+
 /**
  * Pings a peer at each interval, whatever else is sent or received, and gives it up when it stays silent.
  *
@@ -44,6 +65,9 @@ let spread = 0
  * ping is written. No other ping joins one that waits.
  *
  * With an interval shorter than the timeout several pings fall into one window, which is that of the first one that no byte followed.
+ * The answer to the last ping closes the window: then there is nothing to know of pings, and between them a heartbeat is small.
+ *
+ * Times are whole milliseconds, rounded up: V8 keeps small integers in an object and others beside it.
  */
 export class Heartbeat implements WheelEntry {
   wheelNext: WheelEntry | undefined = undefined
@@ -51,32 +75,17 @@ export class Heartbeat implements WheelEntry {
   wheelDue = 0
   readonly #owner: HeartbeatOwner
   readonly #times: HeartbeatTimes
-  readonly #wheel: TimerWheel
-  readonly #defer: (callback: () => void) => void
   #state: 'new' | 'running' | 'stopped' = 'new'
   /** Something came, or could not come, since the window opened. */
   #isAlive = false
   #pingAt = 0
-  /** When the window closes; Infinity while there is none. */
-  #closesAt = Infinity
-  /** The window has opened for a written ping. */
-  #isForWritten = false
-  /** `writeProgress` when the window opened. */
-  #progress = 0
-  /** Numbers of the pings that were sent, written and answered last. */
+  /** Number of the ping that was sent last. */
   #sent = 0
-  #written = 0
-  #answered = 0
-  /** The ping whose round trip is measured, and since when. Later ones are not until it is answered or passed over. */
-  #timed = 0
-  #timedFrom = 0
+  #pinging: Pinging | undefined
 
-  /** @param defer - calls back when the sockets have been read once more, as `setImmediate` does */
-  constructor (owner: HeartbeatOwner, times: HeartbeatTimes, timerWheel: TimerWheel = wheel, defer: (callback: () => void) => void = setImmediate) {
+  constructor (owner: HeartbeatOwner, times: HeartbeatTimes) {
     this.#owner = owner
     this.#times = times
-    this.#wheel = timerWheel
-    this.#defer = defer
   }
 
   /** Starts, once; the first ping comes after nine tenths of the interval at the earliest, and after the interval at the latest. */
@@ -85,7 +94,7 @@ export class Heartbeat implements WheelEntry {
     this.#state = 'running'
     spread = (spread + GOLDEN) % 1
     const now = this.#wheel.now()
-    this.#pingAt = now + this.#times.interval * (1 - SPREAD * spread)
+    this.#pingAt = Math.ceil(now + this.#times.interval * (1 - SPREAD * spread))
     this.#schedule(now)
   }
 
@@ -106,20 +115,22 @@ export class Heartbeat implements WheelEntry {
    * @returns true when it answers a ping of this heartbeat, which nothing has answered so far
    */
   takePong (data: Buffer): boolean {
-    if (this.#state !== 'running' || data.length !== 4) return false
+    const pinging = this.#pinging
+    if (this.#state !== 'running' || pinging === undefined || data.length !== 4) return false
     const number = data.readUInt32BE(0)
-    if (!this.#awaits(number)) return false
-    this.#answered = number
+    if (!this.#awaits(pinging, number)) return false
+    pinging.answered = number
+    if (number === pinging.timed) this.#owner.onLatency(this.#wheel.now() - pinging.timedFrom)
     // Over some streams the answer comes before the news that the ping was written.
-    if (number === this.#sent) this.#written = number
-    if (number === this.#timed) this.#owner.onLatency(this.#wheel.now() - this.#timedFrom)
+    if (number === this.#sent) this.#pinging = undefined
     return true
   }
 
   onDue (now: number): void {
-    if (now >= this.#closesAt && !this.#lives()) {
+    if (!this.#lives(now)) {
       // While the event loop was blocked bytes may have come, which wait to be read behind this timer.
-      this.#defer(() => this.#lookAgain())
+      const { defer = setImmediate } = this.#times
+      defer(() => this.#lookAgain())
       return
     }
     this.#goOn(now)
@@ -128,7 +139,7 @@ export class Heartbeat implements WheelEntry {
   #lookAgain (): void {
     if (this.#state !== 'running') return
     const now = this.#wheel.now()
-    if (now < this.#closesAt || this.#lives()) {
+    if (this.#lives(now)) {
       this.#goOn(now)
       return
     }
@@ -138,71 +149,86 @@ export class Heartbeat implements WheelEntry {
 
   /** Closes the window if it is over, and pings if it is time; the peer lives. */
   #goOn (now: number): void {
-    if (now >= this.#closesAt) this.#closeWindow(now)
+    const pinging = this.#pinging
+    if (pinging !== undefined && now >= pinging.closesAt) this.#closeWindow(pinging, now)
     if (now >= this.#pingAt) this.#ping(now)
     this.#schedule(now)
   }
 
-  #closeWindow (now: number): void {
-    if (this.#isWaiting) this.#openWindow(now, false)
-    else this.#closesAt = Infinity
+  #closeWindow (pinging: Pinging, now: number): void {
+    if (this.#waitsToWrite(pinging)) this.#openWindow(pinging, now, false)
+    else pinging.closesAt = Infinity
   }
 
   #ping (now: number): void {
     const { interval } = this.#times
     // Pings that a blocked event loop has missed are not made up for, and those of many connections stay spread.
-    this.#pingAt += interval * (Math.floor((now - this.#pingAt) / interval) + 1)
-    if (this.#isWaiting) return
+    this.#pingAt += Math.ceil(interval * (Math.floor((now - this.#pingAt) / interval) + 1))
+    const pinging = (this.#pinging ??= this.#beginPinging())
+    if (this.#waitsToWrite(pinging)) return
     const number = (this.#sent + 1) >>> 0
-    if (!this.#awaits(this.#timed)) {
-      this.#timed = number
-      this.#timedFrom = now
+    if (!this.#awaits(pinging, pinging.timed)) {
+      pinging.timed = number
+      pinging.timedFrom = now
     }
     this.#sent = number
-    if (this.#closesAt === Infinity) this.#openWindow(now, false)
+    if (pinging.closesAt === Infinity) this.#openWindow(pinging, now, false)
     this.#owner.sendPing(number, () => this.#onWritten(number))
   }
 
-  #onWritten (number: number): void {
-    // Of a ping that was answered already it tells nothing.
-    if (number !== this.#sent || !this.#isWaiting) return
-    this.#written = number
-    const now = this.#wheel.now()
-    if (number === this.#timed) this.#timedFrom = now
-    // The wheel need not hear of it: it calls when the former window closes, which is before this one does.
-    if (!this.#isForWritten || this.#isAlive) this.#openWindow(now, true)
+  #beginPinging (): Pinging {
+    const { writeProgress } = this.#owner
+    const last = this.#sent
+    return { answered: last, written: last, timed: last, timedFrom: 0, closesAt: Infinity, isForWritten: false, progress: writeProgress }
   }
 
-  #openWindow (now: number, isForWritten: boolean): void {
-    this.#closesAt = now + this.#times.timeout
-    this.#isForWritten = isForWritten
-    this.#isAlive = this.#isExcused
-    this.#progress = this.#owner.writeProgress
+  #onWritten (number: number): void {
+    const pinging = this.#pinging
+    // Of a ping that was answered already it tells nothing.
+    if (pinging === undefined || number !== this.#sent || !this.#waitsToWrite(pinging)) return
+    pinging.written = number
+    const now = this.#wheel.now()
+    if (number === pinging.timed) pinging.timedFrom = now
+    // The wheel need not hear of it: it calls when the former window closes, which is before this one does.
+    if (!pinging.isForWritten || this.#isAlive) this.#openWindow(pinging, now, true)
+  }
+
+  #openWindow (pinging: Pinging, now: number, isForWritten: boolean): void {
+    pinging.closesAt = Math.ceil(now + this.#times.timeout)
+    pinging.isForWritten = isForWritten
+    pinging.progress = this.#owner.writeProgress
+    this.#isAlive = this.#isExcused(pinging)
   }
 
   /** Silence tells nothing: this side does not read. Before the ping is written that excuses no peer that does not read itself. */
-  get #isExcused (): boolean {
-    return !this.#owner.isReading && (this.#isForWritten || !this.#owner.waitsForPeer)
+  #isExcused ({ isForWritten }: Pinging): boolean {
+    return !this.#owner.isReading && (isForWritten || !this.#owner.waitsForPeer)
   }
 
   /** True while a ping has been sent and not been written. */
-  get #isWaiting (): boolean {
-    return this.#written !== this.#sent
+  #waitsToWrite ({ written }: Pinging): boolean {
+    return written !== this.#sent
   }
 
-  #lives (): boolean {
-    if (this.#isAlive || this.#isExcused) return true
-    return !this.#isForWritten && this.#owner.writeProgress !== this.#progress
+  /** False when the window is over and nothing in it tells of life. */
+  #lives (now: number): boolean {
+    const pinging = this.#pinging
+    if (pinging === undefined || now < pinging.closesAt || this.#isAlive || this.#isExcused(pinging)) return true
+    return !pinging.isForWritten && this.#owner.writeProgress !== pinging.progress
   }
 
   /** Tells a ping that was sent and neither answered itself nor passed over by the answer to a later one. Numbers wrap around. */
-  #awaits (number: number): boolean {
-    const ahead = (number - this.#answered) >>> 0
-    return ahead > 0 && ahead <= ((this.#sent - this.#answered) >>> 0)
+  #awaits ({ answered }: Pinging, number: number): boolean {
+    const ahead = (number - answered) >>> 0
+    return ahead > 0 && ahead <= ((this.#sent - answered) >>> 0)
+  }
+
+  get #wheel (): TimerWheel {
+    return this.#times.wheel ?? wheel
   }
 
   #schedule (now: number): void {
     if (this.#state !== 'running') return
-    this.#wheel.schedule(this, Math.min(this.#pingAt, this.#closesAt) - now)
+    this.#wheel.schedule(this, Math.min(this.#pingAt, this.#pinging?.closesAt ?? Infinity) - now)
   }
 }

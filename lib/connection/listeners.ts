@@ -53,21 +53,25 @@ class EventTable {
 }
 
 /**
+ * EventEmitter for many small objects. Its constructor makes three fields that it does without, and the table; its methods, which are
+ * made for emitters that have never called it, need these two.
+ */
+const LeanEmitter = function (this: { _events: EventTable, _eventsCount: number }): void {
+  this._events = new EventTable()
+  this._eventsCount = 0
+} as unknown as typeof EventEmitter // as it has its prototype, next
+LeanEmitter.prototype = Object.create(EventEmitter.prototype)
+
+/**
  * An EventEmitter whose own events go out by `dispatch` and `dispatchMessage` only.
  *
  * Listeners are cast to `Callable` where they meet EventEmitter's own signatures: an event's name says what it is called with.
  */
-export abstract class Listeners extends EventEmitter {
+export abstract class Listeners extends LeanEmitter {
   /** Listeners of `message`, one or many; undefined when they have changed since they were last asked for. */
   #ofMessage: Callable | Callable[] | undefined
   /** Listeners of `message:<type>` by type; a type without a listener has no entry, whatever peers send. */
   #ofType: Map<string, Callable[]> | undefined
-
-  constructor () {
-    super()
-    // Undocumented, though it has had this name since there is Node. If that changes this is a property that nobody looks at.
-    Object.assign(this, { _events: new EventTable() })
-  }
 
   /** Called after a listener was added. */
   protected abstract onAttach (event: string | symbol): void

@@ -11,17 +11,15 @@ export const LOOK_EVERY = 100
 
 /** Asks those who are awake again and again, until they are at rest. Does not keep the process alive. */
 export class Rest {
+  /** As long as there is one there is a timer. */
   #awake: Sleeper[] = []
-  #timer: NodeJS.Timeout | undefined
 
   /** Takes in somebody who has begun to work and is not awake already. */
   add (sleeper: Sleeper): void {
-    this.#awake.push(sleeper)
-    this.#timer ??= setTimeout(this.#look, LOOK_EVERY).unref()
+    if (this.#awake.push(sleeper) === 1) setTimeout(this.#look, LOOK_EVERY).unref()
   }
 
   readonly #look = (): void => {
-    this.#timer = undefined
     const asked = this.#awake
     this.#awake = []
     for (const sleeper of asked) {

@@ -98,7 +98,8 @@ export class TimerWheel {
     const now = this.#clock.now()
     // While nothing waited nobody looked.
     if (this.#size === 0) this.#slot = Math.floor(now / SLOT)
-    const due = now + (delay > 0 ? Math.min(delay, LONGEST_DELAY) : 0)
+    // Whole milliseconds: V8 keeps a small integer in the entry itself, in the first 24 days of a process.
+    const due = Math.ceil(now + (delay > 0 ? Math.min(delay, LONGEST_DELAY) : 0))
     const slot = Math.max(slotOf(due), this.#slot + 1)
     entry.wheelDue = due
     this.#ring(slot).append(entry)

@@ -31,7 +31,7 @@ class Owner implements HeartbeatOwner {
   onPing: (ping: Ping, owner: Owner) => void = (ping) => ping.onWritten()
 
   constructor (times: HeartbeatTimes = TIMES) {
-    this.heartbeat = new Heartbeat(this, times, this.wheel, (callback) => { this.deferred.push(callback) })
+    this.heartbeat = new Heartbeat(this, { ...times, wheel: this.wheel, defer: (callback) => { this.deferred.push(callback) } })
   }
 
   sendPing (number: number, onWritten: () => void): void {
@@ -549,7 +549,7 @@ function openMany ({ wheel }: Owner, count: number): Opened[] {
       writeProgress: 0,
       onLatency () {},
       onDead () { throw new Error('dead') }
-    }, { interval: 25_000, timeout: 20_000 }, wheel)
+    }, { interval: 25_000, timeout: 20_000, wheel })
     heartbeat.start()
     return { heartbeat, peer }
   })

@@ -360,7 +360,7 @@ t.test('as a plain list says it: never early, never later than a slot, each once
 
     function act (action: Action): void {
       if (action.do === 'schedule') {
-        due.set(action.entry, clock.now() + action.delay)
+        due.set(action.entry, Math.ceil(clock.now() + action.delay)) // whole milliseconds
         wheel.schedule(entries[action.entry]!, action.delay)
       } else if (action.do === 'cancel') {
         due.delete(action.entry)
