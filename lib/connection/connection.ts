@@ -13,6 +13,7 @@ import { isMessageEvent, isThenable, Listeners, toError } from './listeners.ts'
 import { MessageIterator } from './message-iterator.ts'
 import { createMessageStream } from './message-stream.ts'
 import { LIMIT_ERRORS, LimitError } from './limit-error.ts'
+import type { Outbox } from './outbox.ts'
 import { SlowConsumer } from './slow-consumer.ts'
 import type { SlowConsumerOwner, SlowConsumerPolicy, SlowDetails } from './slow-consumer.ts'
 import { Transport } from './transport.ts'
@@ -247,11 +248,14 @@ export class Connection extends Listeners {
    * @throws {UsageError} `FST_WS_UNSUPPORTED_DATA`; and what the route's codec throws for a message that does not fit
    */
   send (message: unknown): boolean {
+    const transport = this.#transport
     const data = this.#encode(message)
-    if (!this.#transport.maySend || !this.#queue(data, message)) return false
-    if (!this.#transport.outbox.isOverHighWaterMark()) return true
+    if (!transport.maySend) return false
+    const { outbox } = transport
+    if (!this.#queue(outbox, data, message)) return false
+    if (!outbox.isOverHighWaterMark()) return true
     // Where the alternative is to close: what the peer asks for waits until it has read what it asked for before.
-    if ((this.#settings.slowConsumer ?? 'close') === 'close') this.#transport.inbox.waitForPeer()
+    if ((this.#settings.slowConsumer ?? 'close') === 'close') transport.inbox.waitForPeer()
     return false
   }
 
@@ -264,8 +268,9 @@ export class Connection extends Listeners {
   async sendAndWait (message: unknown): Promise<void> {
     const data = this.#encode(message)
     if (!this.#transport.maySend) throw new UsageError('FST_WS_NOT_OPEN')
-    if (!this.#queue(data, message)) throw new UsageError('FST_WS_NOT_SENT')
-    await this.#transport.outbox.whenTaken()
+    const { outbox } = this.#transport
+    if (!this.#queue(outbox, data, message)) throw new UsageError('FST_WS_NOT_SENT')
+    await outbox.whenTaken()
   }
 
   /**
@@ -409,9 +414,11 @@ export class Connection extends Listeners {
   }
 
   /** @returns false when there is no room for it */
-  #queue (data: string | Buffer, message: unknown): boolean {
-    if (!this.#hasRoomFor(data, message)) return false
-    const { outbox } = this.#transport
+  #queue (outbox: Outbox, data: string | Buffer, message: unknown): boolean {
+    if (!outbox.hasRoomFor(data)) {
+      this.#refuse(data, message)
+      return false
+    }
     if (typeof data === 'string') outbox.sendText(data)
     else outbox.sendBytes(Opcode.Binary, data)
     const { meter } = this.#settings
@@ -419,13 +426,18 @@ export class Connection extends Listeners {
     return true
   }
 
-  /** Looks whether the peer's backlog allows it; if not, the policy decides. */
-  #hasRoomFor (data: string | Buffer, message?: unknown): boolean {
+  /** Looks whether the peer's backlog allows a ping or pong. */
+  #hasRoomFor (data: Buffer): boolean {
     if (this.#transport.outbox.hasRoomFor(data)) return true
+    this.#refuse(data)
+    return false
+  }
+
+  /** What the peer's backlog does not allow: the policy decides. */
+  #refuse (data: string | Buffer, message?: unknown): void {
     const extras = this.#allExtras
     extras.slowConsumer ??= new SlowConsumer<Connection>(this, this.#slowConsumerOwner(), this.#settings.meter)
     extras.slowConsumer.refuse(this.#settings.slowConsumer ?? 'close', data, message)
-    return false
   }
 
   #slowConsumerOwner (): SlowConsumerOwner {

@@ -83,15 +83,15 @@ export class Inbox {
 
   /** Takes one message: it is delivered at once when nothing is in its way. */
   push (data: MessageData): void {
-    if (this.#bytes === 0 && this.#mayDeliver()) {
-      this.#deliver(data)
-      // Mostly its handlers have returned and left nothing behind.
-      if (this.#running === 0 && this.#bytes === 0 && !this.#held) return
-    } else {
+    if (this.#bytes > 0 || !this.#mayDeliver()) {
       this.#queue.push(data)
       this.#bytes += data.length + MESSAGE_OVERHEAD
+      this.#checkFull()
+      return
     }
-    this.#checkFull()
+    this.#deliver(data)
+    // Mostly its handlers have returned and left nothing behind.
+    if (this.#running > 0 || this.#bytes > 0 || this.#held) this.#checkFull()
   }
 
   /** Lets messages wait until `release`. */

@@ -84,10 +84,17 @@ const Flag = {
   /** `rest` will ask. */
   Awake: 128,
   /** Something has come since it asked last. */
-  Busy: 256
+  Busy: 256,
+  /** `#awaitedPong` is set. */
+  AwaitsPong: 512,
+  /** There is a rate limit. */
+  Limited: 1024
 } as const
 
 type Flag = (typeof Flag)[keyof typeof Flag]
+
+/** With one of these a message is not simply handed on. */
+const SPECIAL = Flag.Discards | Flag.AwaitsPong | Flag.Limited
 
 /** Most connections have none of them for most of their life. */
 interface Timers {
@@ -151,7 +158,10 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.#settings = settings
     this.#inbox = new HeldInbox(this, settings)
     this.#stayAwake()
-    if (settings.rateLimit !== undefined) this.#rateLimiter = new RateLimiter(this, settings.rateLimit)
+    if (settings.rateLimit !== undefined) {
+      this.#rateLimiter = new RateLimiter(this, settings.rateLimit)
+      this.#set(Flag.Limited)
+    }
     Transport.#ofSocket.set(socket, this)
     socket.on('error', Transport.#heardError)
     // A socket that has closed already tells nobody any more.
@@ -222,6 +232,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   ping (data: Buffer): void {
     this.outbox.sendBytes(Opcode.Ping, data)
     this.#awaitedPong = data
+    this.#set(Flag.AwaitsPong)
     this.#updateFlow()
   }
 
@@ -254,9 +265,13 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   onMessage (_opcode: number, data: MessageData): void {
     const { meter } = this.#settings
     if (meter !== undefined) meter.messagesReceived++
+    if ((this.#flags & SPECIAL) === 0) {
+      this.inbox.take(data)
+      return
+    }
     if (this.#is(Flag.Discards) || !this.#takeMessage()) return
     this.inbox.take(data)
-    if (this.#awaitedPong !== undefined) this.#updateFlow()
+    if (this.#is(Flag.AwaitsPong)) this.#updateFlow()
   }
 
   onPing (data: Buffer): void {
@@ -269,6 +284,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     if (this.#heartbeat?.takePong(data) === true || !this.#takeMessage()) return
     if (this.#awaitedPong?.equals(data) === true) {
       this.#awaitedPong = undefined
+      this.#clear(Flag.AwaitsPong)
       this.#updateFlow()
     }
     this.#events.onPong(this.#target, data)
@@ -577,7 +593,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     const { state } = this
     if (this.#is(Flag.Discards) || (state !== 'open' && state !== 'closeSent')) return true
     const isPausing = this.#rateLimiter?.isPausing === true
-    return this.inbox.mayTakeMore(this.#awaitedPong !== undefined || this.#is(Flag.Probing)) && !isPausing
+    return this.inbox.mayTakeMore((this.#flags & (Flag.AwaitsPong | Flag.Probing)) !== 0) && !isPausing
   }
 
   #readOn (): void {
