@@ -88,6 +88,7 @@ type Flag = (typeof Flag)[keyof typeof Flag]
 
 /** What few connections have. */
 class Extras {
+  extensions: string | undefined
   id: string | undefined
   log: ConnectionLogger | undefined
   data: object | undefined
@@ -110,7 +111,6 @@ export class Connection extends Listeners {
   declare readonly CLOSED: typeof ReadyState.CLOSED
 
   readonly protocol: string
-  readonly extensions: string
   readonly request: unknown
   readonly remoteAddress: string | undefined
   readonly #settings: ConnectionSettings
@@ -144,10 +144,15 @@ export class Connection extends Listeners {
     super()
     this.#settings = settings
     this.protocol = opening.protocol ?? ''
-    this.extensions = opening.extensions ?? ''
+    if (opening.extensions !== undefined && opening.extensions !== '') this.#allExtras.extensions = opening.extensions
     this.request = opening.request
     this.remoteAddress = opening.remoteAddress
     this.#transport = new Transport<Connection>(this, Connection.#EVENTS, socket, settings)
+  }
+
+  /** Those agreed on, as their header field has them. */
+  get extensions (): string {
+    return this.#extras?.extensions ?? ''
   }
 
   /** Unique among all connections of all processes. */

@@ -52,6 +52,8 @@ interface Pinging {
   closesAt: number
   /** The window has opened for a written ping. */
   isForWritten: boolean
+  /** Something came, or could not come, since the window opened. */
+  isAlive: boolean
   /** `writeProgress` when the window opened. */
   progress: number
 }
@@ -76,8 +78,6 @@ export class Heartbeat implements WheelEntry {
   readonly #owner: HeartbeatOwner
   readonly #times: HeartbeatTimes
   #state: 'new' | 'running' | 'stopped' = 'new'
-  /** Something came, or could not come, since the window opened. */
-  #isAlive = false
   #pingAt = 0
   /** Number of the ping that was sent last. */
   #sent = 0
@@ -106,7 +106,7 @@ export class Heartbeat implements WheelEntry {
 
   /** Takes note that bytes came. To be called for each chunk, so it does next to nothing. */
   noteBytes (): void {
-    this.#isAlive = true
+    if (this.#pinging !== undefined) this.#pinging.isAlive = true
   }
 
   /**
@@ -177,9 +177,8 @@ export class Heartbeat implements WheelEntry {
   }
 
   #beginPinging (): Pinging {
-    const { writeProgress } = this.#owner
     const last = this.#sent
-    return { answered: last, written: last, timed: last, timedFrom: 0, closesAt: Infinity, isForWritten: false, progress: writeProgress }
+    return { answered: last, written: last, timed: last, timedFrom: 0, closesAt: Infinity, isForWritten: false, isAlive: false, progress: 0 }
   }
 
   #onWritten (number: number): void {
@@ -190,14 +189,14 @@ export class Heartbeat implements WheelEntry {
     const now = this.#wheel.now()
     if (number === pinging.timed) pinging.timedFrom = now
     // The wheel need not hear of it: it calls when the former window closes, which is before this one does.
-    if (!pinging.isForWritten || this.#isAlive) this.#openWindow(pinging, now, true)
+    if (!pinging.isForWritten || pinging.isAlive) this.#openWindow(pinging, now, true)
   }
 
   #openWindow (pinging: Pinging, now: number, isForWritten: boolean): void {
     pinging.closesAt = Math.ceil(now + this.#times.timeout)
     pinging.isForWritten = isForWritten
     pinging.progress = this.#owner.writeProgress
-    this.#isAlive = this.#isExcused(pinging)
+    pinging.isAlive = this.#isExcused(pinging)
   }
 
   /** Silence tells nothing: this side does not read. Before the ping is written that excuses no peer that does not read itself. */
@@ -213,7 +212,7 @@ export class Heartbeat implements WheelEntry {
   /** False when the window is over and nothing in it tells of life. */
   #lives (now: number): boolean {
     const pinging = this.#pinging
-    if (pinging === undefined || now < pinging.closesAt || this.#isAlive || this.#isExcused(pinging)) return true
+    if (pinging === undefined || now < pinging.closesAt || pinging.isAlive || this.#isExcused(pinging)) return true
     return !pinging.isForWritten && this.#owner.writeProgress !== pinging.progress
   }
 

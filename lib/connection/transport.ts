@@ -85,7 +85,7 @@ const Flag = {
   Awake: 128,
   /** Something has come since it asked last. */
   Busy: 256,
-  /** `#awaitedPong` is set. */
+  /** The application awaits a pong: the same, up to `maxPayload` bytes. */
   AwaitsPong: 512,
   /** There is a rate limit. */
   Limited: 1024
@@ -96,11 +96,14 @@ type Flag = (typeof Flag)[keyof typeof Flag]
 /** With one of these a message is not simply handed on. */
 const SPECIAL = Flag.Discards | Flag.AwaitsPong | Flag.Limited
 
-/** Most connections have none of them for most of their life. */
-interface Timers {
-  close: NodeJS.Timeout | undefined
-  end: NodeJS.Timeout | undefined
+/** What most connections do not have, for most of their life. */
+class Extras {
+  rateLimiter: RateLimiter | undefined
   lifetime: Lifetime | undefined
+  /** Data of the pong that the application awaits. */
+  awaitedPong: Buffer | undefined
+  closeTimer: NodeJS.Timeout | undefined
+  endTimer: NodeJS.Timeout | undefined
 }
 
 /**
@@ -119,12 +122,9 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   /** Undefined at rest: nothing waits to be written. */
   #outbox: Outbox | undefined
   #heartbeat: Heartbeat | undefined
-  #rateLimiter: RateLimiter | undefined
   /** Sum of what is true of `Flag`. */
   #flags = 0
-  /** Data of the pong that the application awaits: reading goes on past a full queue, up to `maxPayload` bytes. */
-  #awaitedPong: Buffer | undefined
-  #timers: Timers | undefined
+  #extras: Extras | undefined
 
   /** Leads from a socket to its transport, so that all sockets share their listeners. */
   static readonly #ofSocket = new WeakMap<Duplex, Transport<unknown>>()
@@ -159,7 +159,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.#inbox = new HeldInbox(this, settings)
     this.#stayAwake()
     if (settings.rateLimit !== undefined) {
-      this.#rateLimiter = new RateLimiter(this, settings.rateLimit)
+      this.#allExtras.rateLimiter = new RateLimiter(this, settings.rateLimit)
       this.#set(Flag.Limited)
     }
     Transport.#ofSocket.set(socket, this)
@@ -204,7 +204,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
       this.#heartbeat = new Heartbeat(this, heartbeat)
       this.#heartbeat.start()
     }
-    if (maxLifetime !== undefined) this.#allTimers.lifetime = new Lifetime(maxLifetime, () => this.#onLifetimeOver())
+    if (maxLifetime !== undefined) this.#allExtras.lifetime = new Lifetime(maxLifetime, () => this.#onLifetimeOver())
   }
 
   /** Starts reading; `head` are bytes that came before. */
@@ -231,7 +231,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
    */
   ping (data: Buffer): void {
     this.outbox.sendBytes(Opcode.Ping, data)
-    this.#awaitedPong = data
+    this.#allExtras.awaitedPong = data
     this.#set(Flag.AwaitsPong)
     this.#updateFlow()
   }
@@ -282,8 +282,9 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   onPong (data: Buffer): void {
     // An answer to the heartbeat is for nobody else.
     if (this.#heartbeat?.takePong(data) === true || !this.#takeMessage()) return
-    if (this.#awaitedPong?.equals(data) === true) {
-      this.#awaitedPong = undefined
+    const extras = this.#extras
+    if (extras?.awaitedPong?.equals(data) === true) {
+      extras.awaitedPong = undefined
       this.#clear(Flag.AwaitsPong)
       this.#updateFlow()
     }
@@ -353,7 +354,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   }
 
   onIdle (): void {
-    if (this.#timers !== undefined) clearTimeout(this.#timers.end)
+    if (this.#extras !== undefined) clearTimeout(this.#extras.endTimer)
     if (this.#protocol?.isEnding === true) this.#endNow()
   }
 
@@ -362,7 +363,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.inbox.end()
     // Without a handler that could answer there is nothing to wait for: a client that nobody listens to.
     if (this.inbox.isIdle || (!this.inbox.isReleased && this.#settings.role === 'client')) return false
-    this.#allTimers.end = setTimeout(() => this.#onEndOverdue(), Math.min(END_GRACE, this.#settings.closeTimeout))
+    this.#allExtras.endTimer = setTimeout(() => this.#onEndOverdue(), Math.min(END_GRACE, this.#settings.closeTimeout))
     return true
   }
 
@@ -453,8 +454,8 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     return this.#outbox
   }
 
-  get #allTimers (): Timers {
-    return (this.#timers ??= { close: undefined, end: undefined, lifetime: undefined })
+  get #allExtras (): Extras {
+    return (this.#extras ??= new Extras())
   }
 
   #is (flag: Flag): boolean {
@@ -472,8 +473,8 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   /** To be called as soon as the end has begun: from then on `closeTimeout` bounds it. */
   #stopWatch (): void {
     this.#heartbeat?.stop()
-    this.#rateLimiter?.stop()
-    this.#timers?.lifetime?.stop()
+    this.#extras?.rateLimiter?.stop()
+    this.#extras?.lifetime?.stop()
   }
 
   #onLifetimeOver (): void {
@@ -482,7 +483,12 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
 
   /** Takes note of a message, ping or pong. @returns false when it is one too many, and the connection ends */
   #takeMessage (): boolean {
-    return this.#rateLimiter === undefined || this.#rateLimiter.takeMessage()
+    return this.#extras?.rateLimiter === undefined || this.#extras.rateLimiter.takeMessage()
+  }
+
+  /** Takes note of bytes. @returns as `takeMessage` */
+  #takeBytes (count: number): boolean {
+    return this.#extras?.rateLimiter === undefined || this.#extras.rateLimiter.takeBytes(count)
   }
 
   #onData (chunk: Buffer): void {
@@ -495,7 +501,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     const wasFlowing = this.#is(Flag.Flowing)
     outbox.cork()
     try {
-      if (this.#rateLimiter === undefined || this.#rateLimiter.takeBytes(chunk.length)) this.#core.receiveData(chunk)
+      if (this.#takeBytes(chunk.length)) this.#core.receiveData(chunk)
     } finally {
       outbox.uncork()
     }
@@ -524,7 +530,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
       return
     }
     this.#set(Flag.EndPutOffAgain)
-    this.#allTimers.end = setTimeout(() => this.#endNow(), Math.max(0, this.#settings.closeTimeout - END_GRACE))
+    this.#allExtras.endTimer = setTimeout(() => this.#endNow(), Math.max(0, this.#settings.closeTimeout - END_GRACE))
   }
 
   #endNow (): void {
@@ -542,8 +548,8 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   }
 
   #onSocketClose (): void {
-    clearTimeout(this.#timers?.close)
-    clearTimeout(this.#timers?.end)
+    clearTimeout(this.#extras?.closeTimer)
+    clearTimeout(this.#extras?.endTimer)
     if (this.state !== 'closed') this.#core.receiveEof()
     this.#stopWatch()
     this.#outbox?.end()
@@ -569,7 +575,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
 
   #startCloseTimer (): void {
     if (this.#socket.destroyed) return
-    this.#allTimers.close ??= setTimeout(() => this.#socket.destroy(), this.#settings.closeTimeout)
+    this.#allExtras.closeTimer ??= setTimeout(() => this.#socket.destroy(), this.#settings.closeTimeout)
   }
 
   /**
@@ -592,7 +598,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   #mayRead (): boolean {
     const { state } = this
     if (this.#is(Flag.Discards) || (state !== 'open' && state !== 'closeSent')) return true
-    const isPausing = this.#rateLimiter?.isPausing === true
+    const isPausing = this.#extras?.rateLimiter?.isPausing === true
     return this.inbox.mayTakeMore((this.#flags & (Flag.AwaitsPong | Flag.Probing)) !== 0) && !isPausing
   }
 

@@ -288,6 +288,34 @@ t.test('§7.4 close and fail refuse what may not stand in a frame, in every stat
   }
 })
 
+for (const role of ['server', 'client'] as const) {
+  t.test(`a ${role} that is as new may be exchanged for a new one, and is as new between messages`, async t => {
+    const wrong: string[] = []
+    for (const { name, frames, want } of legal) {
+      const bytes = wireTo(role, frames)
+      const between = new Set([0])
+      let end = 0
+      let isOpen = false
+      for (const frame of frames) {
+        end += frameTo(role, frame).length
+        if (frame.opcode !== undefined && frame.opcode < 8) isOpen = frame.fin === false
+        if (!isOpen) between.add(end)
+      }
+      for (let cut = 0; cut <= bytes.length; cut++) {
+        const first = startRecording(role)
+        first.protocol.receiveData(Buffer.from(bytes.subarray(0, cut)))
+        const isAsNew = first.protocol.isAsNew()
+        if (isAsNew !== (between.has(cut) && first.protocol.state === 'open')) wrong.push(`${name}: ${isAsNew} at ${cut}`)
+        const second = isAsNew ? startRecording(role) : first
+        second.protocol.receiveData(Buffer.from(bytes.subarray(cut)))
+        const events = isAsNew ? [...first.events, ...second.events] : first.events
+        if (events.join() !== want.join()) wrong.push(`${name}: cut at ${cut}`)
+      }
+    }
+    t.strictSame(wrong, [])
+  })
+}
+
 const session: readonly FrameToSend[] = [text('one'), ping('2'), binary('3', false), pong('4'), more('', false), more('5'), text(''), close(1000)]
 const sessionEvents: Events = ['text:one', '>pong:32', 'ping:32', 'pong:34', 'binary:3335', 'text:', '>close:1000:', 'close:1000:']
 
