@@ -7,6 +7,8 @@ import { Opcode } from '../protocol/opcode.ts'
 import { Protocol } from '../protocol/protocol.ts'
 import type { Closure, FailureCause, ProtocolSink } from '../protocol/protocol.ts'
 import type { Role } from '../protocol/role.ts'
+import { FASTEST } from '../protocol/scanners.ts'
+import type { Scanners } from '../protocol/scanners.ts'
 import type { State } from '../protocol/state.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { HeartbeatOwner, HeartbeatTimes } from './heartbeat.ts'
@@ -21,6 +23,7 @@ import { RateLimiter } from './rate-limiter.ts'
 import type { RateLimiterOwner } from './rate-limiter.ts'
 import { rest } from './rest.ts'
 import type { Sleeper } from './rest.ts'
+import { shareReads } from './shared-reads.ts'
 import type { RateLimit } from './token-bucket.ts'
 import { readWriteProgress } from './write-progress.ts'
 
@@ -39,6 +42,10 @@ export interface TransportSettings {
   readonly heartbeat?: HeartbeatTimes
   readonly rateLimit?: RateLimit
   readonly maxLifetime?: number
+  /** What reads the frames. Default: the quickest that there is in this process. */
+  readonly scanners?: Scanners
+  /** Sockets read into the memory of `scanners`, where Node allows it, and not each into buffers of its own. Default: true. */
+  readonly sharesReads?: boolean
   /** Counts what comes and goes. */
   readonly meter?: Meter
 }
@@ -138,6 +145,10 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     Transport.#of(this).#onData(chunk)
   }
 
+  static #heardInput (this: Duplex, length: number): void {
+    Transport.#of(this).#onInput(length)
+  }
+
   static #heardEnd (this: Duplex): void {
     Transport.#of(this).#onEnd()
   }
@@ -213,10 +224,14 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.#set(Flag.Begun)
     this.#set(Flag.Flowing)
     const socket = this.#socket
-    socket.on('data', Transport.#heardData)
+    const { wasm } = this.#scanners
+    const sharesReads = wasm !== undefined && this.#settings.sharesReads !== false && shareReads(socket, wasm.input, Transport.#heardInput)
+    if (!sharesReads) socket.on('data', Transport.#heardData)
     socket.on('end', Transport.#heardEnd)
     this.#updateFlow()
     if (head.length > 0) this.#onData(head)
+    // What Node has read before.
+    for (let chunk: unknown = sharesReads ? socket.read() : null; Buffer.isBuffer(chunk); chunk = socket.read()) this.#onData(chunk)
     // The HTTP server may have read to the end already; then there is no 'end' to come.
     if (socket.readableEnded) this.#onEnd()
     else if (this.#is(Flag.Flowing)) socket.resume()
@@ -491,9 +506,23 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     return this.#extras?.rateLimiter === undefined || this.#extras.rateLimiter.takeBytes(count)
   }
 
+  get #scanners (): Scanners {
+    return this.#settings.scanners ?? FASTEST
+  }
+
   #onData (chunk: Buffer): void {
+    this.#receive(chunk.length, chunk)
+  }
+
+  /** Bytes have come into the memory of the scanner. */
+  #onInput (length: number): void {
+    this.#receive(length, undefined)
+  }
+
+  /** @param chunk - absent where they are in the memory of the scanner */
+  #receive (length: number, chunk: Buffer | undefined): void {
     const { meter } = this.#settings
-    if (meter !== undefined) meter.bytesReceived += chunk.length
+    if (meter !== undefined) meter.bytesReceived += length
     if (!this.#is(Flag.Busy)) this.#stayAwake()
     this.#clear(Flag.Probing)
     this.#heartbeat?.noteBytes()
@@ -501,7 +530,10 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     const wasFlowing = this.#is(Flag.Flowing)
     outbox.cork()
     try {
-      if (this.#takeBytes(chunk.length)) this.#core.receiveData(chunk)
+      if (this.#takeBytes(length)) {
+        if (chunk === undefined) this.#core.receiveInput(length)
+        else this.#core.receiveData(chunk)
+      }
     } finally {
       outbox.uncork()
     }

@@ -95,12 +95,13 @@ export class FrameParser {
   }
 
   /**
-   * Reads `length` bytes that lie in the memory of the scanner in WebAssembly, from `INPUT_START` on. They are written over
-   * after the call.
+   * Reads the first `length` bytes of the `input` of the scanner in WebAssembly. They are written over after the call.
    *
    * @throws {ProtocolError} as `push`
    */
-  pushInput ({ memory }: WasmScanner, length: number): void {
+  pushInput (length: number): void {
+    // Whoever has bytes there has seen the scanner.
+    const { memory } = this.#scanners.wasm!
     const rest = this.#rest
     const restLength = rest === undefined ? 0 : rest.length
     const end = INPUT_START + length

@@ -14,7 +14,6 @@ import type { Role } from './role.ts'
 import type { Scanners } from './scanners.ts'
 import { nextState } from './state.ts'
 import type { Signal, State } from './state.ts'
-import type { WasmScanner } from './wasm-scanner.ts'
 
 /** What the core calls while it reads. Nothing here may throw. */
 export interface ProtocolSink {
@@ -115,11 +114,11 @@ export class Protocol implements FrameReceiver {
     }
   }
 
-  /** Takes bytes from the peer that lie in a scanner's memory; as `receiveData`. */
-  receiveInput (scanner: WasmScanner, length: number): void {
+  /** Takes bytes from the peer that lie in the `input` of the scanner in WebAssembly; otherwise as `receiveData`. */
+  receiveInput (length: number): void {
     if (!this.#isReading()) return
     try {
-      this.#parser.pushInput(scanner, length)
+      this.#parser.pushInput(length)
     } catch (error) {
       this.#onParserError(error)
     }

@@ -27,12 +27,15 @@ interface WebAssemblyGlobal {
 export class WasmScanner extends FrameScanner {
   /** All of the module's memory; inputs are places in it. Its size never changes, so views of it stay. */
   readonly memory: Buffer
+  /** Where bytes may be put, or read from a socket, for a parser's `pushInput`; it is in use until that returns. */
+  readonly input: Buffer
   readonly #exports: ScannerExports
 
   private constructor (exports: ScannerExports) {
     super(new Int32Array(exports.memory.buffer, TABLE, MAX_FRAMES * FIELDS))
     this.#exports = exports
     this.memory = Buffer.from(exports.memory.buffer)
+    this.input = this.memory.subarray(INPUT_START, INPUT_START + INPUT_SIZE)
   }
 
   /** Makes one; `undefined` where the engine has no WebAssembly, no vectors, or counts its bytes the other way round. */

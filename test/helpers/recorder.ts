@@ -41,7 +41,7 @@ export function startRecording (
 
 /** Hands one chunk to a core by the way of the reader; the chunk stays as it is. */
 export function receive (protocol: Protocol, chunk: Uint8Array, reader: Reader): void {
-  hand(reader, chunk, (copy) => protocol.receiveData(copy), (scanner, length) => protocol.receiveInput(scanner, length))
+  hand(reader, chunk, (copy) => protocol.receiveData(copy), (length) => protocol.receiveInput(length))
 }
 
 /** Hands chunks to a fresh core by each of the ways there are, and returns what happened, which has to be the same. */

@@ -32,7 +32,7 @@ class Receiver implements FrameReceiver {
 
   /** Pushes a copy of a chunk, by the way of the reader. */
   read (chunk: Uint8Array): void {
-    hand(this.reader, chunk, (copy) => this.parser.push(copy), (scanner, length) => this.parser.pushInput(scanner, length))
+    hand(this.reader, chunk, (copy) => this.parser.push(copy), (length) => this.parser.pushInput(length))
   }
 
   onAsciiText (text: string): void {
