@@ -97,7 +97,7 @@ class Extras {
   head: Buffer | undefined
   ping: { readonly data: Buffer, readonly sentAt: number } | undefined
   slowConsumer: SlowConsumer<Connection> | undefined
-  iterators: Set<MessageIterator> | undefined
+  iterators: MessageIterator[] | undefined
 }
 
 export class Connection extends Listeners {
@@ -348,13 +348,13 @@ export class Connection extends Listeners {
 
   /** Pulls messages one by one; the loop ends when the connection has closed. Leaving it early leaves the connection open. */
   [Symbol.asyncIterator] (): AsyncIterableIterator<unknown> {
-    const iterators = (this.#allExtras.iterators ??= new Set())
+    const extras = this.#allExtras
     const listener = (message: unknown): Promise<void> => iterator.deliver(message)
     const iterator: MessageIterator = new MessageIterator(() => {
       this.off('message', listener)
-      iterators.delete(iterator)
+      extras.iterators = extras.iterators?.filter((other) => other !== iterator)
     })
-    iterators.add(iterator)
+    extras.iterators = [...extras.iterators ?? [], iterator]
     this.on('message', listener)
     this.#finish()
     return iterator
@@ -482,16 +482,14 @@ export class Connection extends Listeners {
 
   #onSettled (): void {
     this.#set(Flag.Settled)
-    const { inbox } = this.#transport
-    inbox.settle()
     const wasHeard = this.#is(Flag.Heard)
-    if (!wasHeard) inbox.holdFor('nobody')
+    if (!wasHeard) this.#transport.holdFor('nobody')
     this.#begin(wasHeard)
   }
 
   /** Somebody listens for the end: messages that nobody listens for must not keep it from being read. */
   #waitsForEnd (): void {
-    if (this.#is(Flag.Started)) this.#transport.inbox.holdFor('end')
+    if (this.#is(Flag.Started)) this.#transport.holdFor('end')
   }
 
   /** Nobody listens for messages, and perhaps nobody will: an invalid one is dealt with all the same. */
@@ -589,7 +587,7 @@ export class Connection extends Listeners {
    */
   #onOverdue (): void {
     const { inbox } = this.#transport
-    if (!inbox.isReleased || this.#extras?.iterators?.size) {
+    if (!inbox.isReleased || this.#extras?.iterators?.length) {
       this.#emitClose()
       return
     }

@@ -30,8 +30,6 @@ export class HeldInbox extends Inbox {
   #paused = false
   /** The peer has to read first. */
   #isAhead = false
-  /** `withhold` is not called any more. */
-  #isSettled = false
 
   /** Holds all messages until `admit`. */
   constructor (owner: HeldInboxOwner, options: InboxOptions) {
@@ -51,9 +49,9 @@ export class HeldInbox extends Inbox {
     return this.#isAhead
   }
 
-  /** True when nothing is left of it but that messages are delivered: a new one that is admitted does as well. */
+  /** True when nothing waits, and messages are delivered as they come: a new one that is admitted does as well. */
   get isAtRest (): boolean {
-    return this.#released && this.#isSettled && !this.#paused && !this.#isAhead && this.isIdle && !this.isFull
+    return this.#released && !this.#paused && !this.#isAhead && this.isIdle && !this.isFull
   }
 
   /** Takes one message, to be delivered or held. */
@@ -77,11 +75,6 @@ export class HeldInbox extends Inbox {
   withhold (): void {
     this.#released = false
     this.#update()
-  }
-
-  /** Takes note that nothing will be withheld any more. */
-  settle (): void {
-    this.#isSettled = true
   }
 
   /** Says what held messages wait for, which only becomes less: a handler, the end, nobody. */

@@ -13,7 +13,7 @@ import type { State } from '../protocol/state.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { HeartbeatOwner, HeartbeatTimes } from './heartbeat.ts'
 import { HeldInbox } from './held-inbox.ts'
-import type { HeldInboxOwner } from './held-inbox.ts'
+import type { HeldFor, HeldInboxOwner } from './held-inbox.ts'
 import { Lifetime } from './lifetime.ts'
 import { LimitError } from './limit-error.ts'
 import type { Meter } from './meter.ts'
@@ -95,7 +95,9 @@ const Flag = {
   /** The application awaits a pong: the same, up to `maxPayload` bytes. */
   AwaitsPong: 512,
   /** There is a rate limit. */
-  Limited: 1024
+  Limited: 1024,
+  /** What the inbox is told of what held messages wait for, should they be held again. */
+  HeldForEnd: 2048
 } as const
 
 type Flag = (typeof Flag)[keyof typeof Flag]
@@ -205,6 +207,13 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   /** Bytes that were sent and wait in this process. */
   get bufferedAmount (): number {
     return this.#outbox === undefined ? this.#socket.writableLength : this.#outbox.bufferedAmount
+  }
+
+  /** Says what messages wait for that are held, or will be. */
+  holdFor (what: HeldFor): void {
+    // For nobody they wait only once: when the handler has settled nothing is withheld any more.
+    if (what === 'end') this.#set(Flag.HeldForEnd)
+    this.inbox.holdFor(what)
   }
 
   /** Starts to watch the peer: heartbeat and longest life, until the end begins. */
@@ -332,6 +341,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   }
 
   onRoom (): void {
+    this.#stayAwake()
     this.inbox.goOn()
   }
 
@@ -369,6 +379,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   }
 
   onIdle (): void {
+    this.#stayAwake()
     if (this.#extras !== undefined) clearTimeout(this.#extras.endTimer)
     if (this.#protocol?.isEnding === true) this.#endNow()
   }
@@ -437,6 +448,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     return true
   }
 
+  /** Takes note that there was something to do: what is not in use any more may go, a little later. */
   #stayAwake (): void {
     this.#set(Flag.Busy)
     if (this.#is(Flag.Awake)) return
@@ -457,9 +469,9 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   #makeInbox (): HeldInbox {
     this.#stayAwake()
     const inbox = new HeldInbox(this, this.#settings)
-    inbox.settle()
-    inbox.admit()
     this.#inbox = inbox
+    if (this.#is(Flag.HeldForEnd)) inbox.holdFor('end')
+    inbox.admit()
     return inbox
   }
 

@@ -174,3 +174,34 @@ t.test('at the end those that wait for nobody are dropped, others are not', asyn
     t.same(got, ['a'])
   }
 })
+
+t.test('it is at rest when messages go through and nothing waits', async t => {
+  const { inbox } = make()
+  t.equal(inbox.isAtRest, false, 'messages would be held')
+  inbox.admit()
+  t.equal(inbox.isAtRest, true)
+  inbox.withhold()
+  t.equal(inbox.isAtRest, false)
+  inbox.take('a')
+  inbox.admit()
+  t.equal(inbox.isAtRest, true)
+  inbox.pause()
+  t.equal(inbox.isAtRest, false)
+  inbox.resume()
+  t.equal(inbox.isAtRest, true)
+
+  let settle = (): void => {}
+  const busy = new HeldInbox({
+    deliver: () => new Promise<void>((resolve) => { settle = resolve }),
+    onRejected () {}, onFull () {}, onSpace () {}, onEmpty () {}, onIdle () {}, isWanted: () => true, onHoldChanged () {}
+  }, { concurrency: 1, maxQueuedMessages: 4, maxPayload: 1_000 })
+  busy.admit()
+  busy.take('a')
+  t.equal(busy.isAtRest, false, 'a handler runs')
+  busy.waitForPeer()
+  settle()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(busy.isAtRest, false, 'the peer has to read first')
+  busy.goOn()
+  t.equal(busy.isAtRest, true)
+})

@@ -76,6 +76,7 @@ t.test('what waits for a slow peer waits on, and `drain` and `sendAndWait` tell 
   const waiting = connection.bufferedAmount
   t.ok(waiting > 100_000)
   t.same(told, [])
+  t.equal(connection.send('more'), false, 'it still knows of the backlog')
   peer.socket.resume()
   await taken
   await untilTrue(() => told.length === 2)
@@ -107,6 +108,31 @@ t.test('held, paused and closing connections come through a silence', async t =>
   await untilTrue(() => got.length === 4)
   peer.close(4000, 'bye')
   t.equal(await closed, 4000)
+})
+
+t.test('a handler that has not settled may listen, be silent for long, and listen anew: messages wait for it, and the end too', async t => {
+  for (const waitsForEnd of [false, true]) {
+    const { connection, peer } = await openPair(t, { handler: () => new Promise(() => {}), maxQueuedMessages: 2 })
+    const got: string[] = []
+    const codes: number[] = []
+    if (waitsForEnd) connection.on('close', (code: number) => { codes.push(code) })
+    const listener = (text: string): void => { got.push(text) }
+    connection.on('message', listener)
+    peer.text('a')
+    await untilTrue(() => got.length === 1)
+    await sleep(SILENCE)
+    connection.off('message', listener)
+    // Who awaits the end reads past a full queue, the other one does not.
+    peer.text('b', 'c', 'd', 'e')
+    peer.send(9)
+    const pong = (): boolean => peer.frames.some(({ opcode }) => opcode === 10)
+    await sleep(SILENCE)
+    t.equal(pong(), waitsForEnd)
+    connection.on('message', listener)
+    await untilTrue(() => got.length === 5)
+    await peer.until(pong)
+    t.same(got, ['a', 'b', 'c', 'd', 'e'])
+  }
 })
 
 t.test('whenever it comes to rest, no byte and no answer is lost', async () => {

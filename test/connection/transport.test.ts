@@ -1,5 +1,6 @@
 // T56: how connections end, whoever ends them and whenever; and the flow of bytes: pause and resume.
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -689,6 +690,55 @@ t.test('pause stops delivery within a read, and the reading; resume goes on in o
   connection.resume()
   await untilTrue(() => got.length === 20_004)
   t.same(got.slice(0, 4), ['1', '2', '3', 'ping'])
+})
+
+/** Counts calls of `pause`, by whomever. */
+function countPauses (socket: Socket): { calls: number } {
+  const counter = { calls: 0 }
+  const { pause } = socket
+  socket.pause = () => {
+    counter.calls++
+    return pause.call(socket)
+  }
+  return counter
+}
+
+t.test('T52 handlers that are done before another chunk comes: the queue fills up again and again, the socket reads on', async t => {
+  const { connection, socket, peer } = await openPair(t, { maxQueuedMessages: 2 })
+  const pauses = countPauses(socket)
+  connection.on('message', async (text: string) => {
+    await null
+    connection.send(text)
+  })
+  for (let round = 0; round < 10; round++) {
+    peer.text(...Array.from({ length: 50 }, (_, i) => `${i}`))
+    await peer.untilFrames(50 * (round + 1))
+  }
+  t.equal(pauses.calls, 0)
+})
+
+t.test('T52 handlers that are not: one chunk is read past the full queue, then TCP holds the peer back', async t => {
+  const { connection, socket, peer } = await openPair(t, { maxQueuedMessages: 2 })
+  const pauses = countPauses(socket)
+  let goOn = (): void => {}
+  let count = 0
+  connection.on('message', () => {
+    count++
+    return new Promise<void>((resolve) => { goOn = resolve })
+  })
+  peer.text('1', '2', '3', '4')
+  await turns(5)
+  t.equal(pauses.calls, 0, 'what came is all there is')
+  peer.text('5')
+  await untilTrue(() => pauses.calls === 1)
+  peer.text('6')
+  await untilTrue(() => socket.readableLength > 0)
+  t.equal(count, 1)
+  while (count < 6) {
+    goOn()
+    await turns(2)
+  }
+  t.equal(socket.isPaused(), false)
 })
 
 t.test('pause holds back queued messages too', async t => {
