@@ -23,7 +23,8 @@ import { RateLimiter } from './rate-limiter.ts'
 import type { RateLimiterOwner } from './rate-limiter.ts'
 import { rest } from './rest.ts'
 import type { Sleeper } from './rest.ts'
-import { shareReads } from './shared-reads.ts'
+import { readSocket, useSocket } from './socket-listeners.ts'
+import type { SocketUser } from './socket-listeners.ts'
 import type { RateLimit } from './token-bucket.ts'
 import { readWriteProgress } from './write-progress.ts'
 
@@ -92,7 +93,7 @@ const Flag = {
   Awake: 128,
   /** Something has come since it asked last. */
   Busy: 256,
-  /** The application awaits a pong: the same, up to `maxPayload` bytes. */
+  /** The application awaits a pong: reading goes on past a full queue, up to `maxPayload` bytes. */
   AwaitsPong: 512,
   /** There is a rate limit. */
   Limited: 1024,
@@ -119,7 +120,7 @@ class Extras {
  * At rest an open connection has no Protocol, no inbox and no outbox: new ones are made when bytes come or go. So what
  * thousands of silent connections hold here is this object and the heartbeat.
  */
-export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, HeartbeatOwner, RateLimiterOwner, Sleeper {
+export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, HeartbeatOwner, RateLimiterOwner, SocketUser, Sleeper {
   readonly #target: T
   readonly #events: TransportEvents<T>
   readonly #socket: Duplex
@@ -135,34 +136,6 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   #flags = 0
   #extras: Extras | undefined
 
-  /** Leads from a socket to its transport, so that all sockets share their listeners. */
-  static readonly #ofSocket = new WeakMap<Duplex, Transport<unknown>>()
-
-  static #of (socket: Duplex): Transport<unknown> {
-    // Only a socket that is in the map has the listeners below.
-    return Transport.#ofSocket.get(socket)!
-  }
-
-  static #heardData (this: Duplex, chunk: Buffer): void {
-    Transport.#of(this).#onData(chunk)
-  }
-
-  static #heardInput (this: Duplex, length: number): void {
-    Transport.#of(this).#onInput(length)
-  }
-
-  static #heardEnd (this: Duplex): void {
-    Transport.#of(this).#onEnd()
-  }
-
-  static #heardError (this: Duplex, error: Error): void {
-    Transport.#of(this).#onSocketError(error)
-  }
-
-  static #heardClose (this: Duplex): void {
-    Transport.#of(this).#onSocketClose()
-  }
-
   /** Takes over the socket. Nothing is read before `begin`, and no message delivered before `inbox.admit`. */
   constructor (target: T, events: TransportEvents<T>, socket: Duplex, settings: TransportSettings) {
     this.#target = target
@@ -175,11 +148,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
       this.#allExtras.rateLimiter = new RateLimiter(this, settings.rateLimit)
       this.#set(Flag.Limited)
     }
-    Transport.#ofSocket.set(socket, this)
-    socket.on('error', Transport.#heardError)
-    // A socket that has closed already tells nobody any more.
-    if (socket.closed) process.nextTick(() => this.#onSocketClose())
-    else socket.on('close', Transport.#heardClose)
+    useSocket(socket, this)
   }
 
   get state (): State {
@@ -233,16 +202,14 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.#set(Flag.Begun)
     this.#set(Flag.Flowing)
     const socket = this.#socket
-    const { wasm } = this.#scanners
-    const sharesReads = wasm !== undefined && this.#settings.sharesReads !== false && shareReads(socket, wasm.input, Transport.#heardInput)
-    if (!sharesReads) socket.on('data', Transport.#heardData)
-    socket.on('end', Transport.#heardEnd)
+    const { scanners = FASTEST, sharesReads = true } = this.#settings
+    const isShared = readSocket(socket, sharesReads ? scanners.wasm?.input : undefined)
     this.#updateFlow()
-    if (head.length > 0) this.#onData(head)
+    if (head.length > 0) this.onSocketData(head)
     // What Node has read before.
-    for (let chunk: unknown = sharesReads ? socket.read() : null; Buffer.isBuffer(chunk); chunk = socket.read()) this.#onData(chunk)
+    for (let chunk: unknown = isShared ? socket.read() : null; Buffer.isBuffer(chunk); chunk = socket.read()) this.onSocketData(chunk)
     // The HTTP server may have read to the end already; then there is no 'end' to come.
-    if (socket.readableEnded) this.#onEnd()
+    if (socket.readableEnded) this.onSocketEnd()
     else if (this.#is(Flag.Flowing)) socket.resume()
     else this.#pauseSocket()
   }
@@ -435,6 +402,45 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.#events.onError(this.#target, new LimitError('FST_WS_HEARTBEAT_TIMEOUT'))
   }
 
+  onSocketData (chunk: Buffer): void {
+    this.#receive(chunk.length, chunk)
+  }
+
+  onSocketInput (length: number): void {
+    this.#receive(length, undefined)
+  }
+
+  /**
+   * The peer has ended its side. Bytes that wait in the parser come first, and answers to messages before its Close frame; and
+   * while this side does not read, as if it had not seen it.
+   */
+  onSocketEnd (): void {
+    this.#set(Flag.Ended)
+    if (!this.#is(Flag.Flowing) || this.#core.hasUnread || this.#core.isEnding) return
+    this.#core.receiveEof()
+    this.#endSocket()
+  }
+
+  onSocketError (error: Error): void {
+    const { state } = this
+    // Once the peer has said goodbye, or the bytes have ended, a reset tells nothing new.
+    if (state !== 'open' && state !== 'closeSent') return
+    this.#core.receiveEof()
+    this.#stopWatch()
+    this.#events.onError(this.#target, error)
+  }
+
+  onSocketClose (): void {
+    clearTimeout(this.#extras?.closeTimer)
+    clearTimeout(this.#extras?.endTimer)
+    if (this.state !== 'closed') this.#core.receiveEof()
+    this.#stopWatch()
+    this.#outbox?.end()
+    this.inbox.goOn()
+    this.inbox.end()
+    this.#events.onClosed(this.#target)
+  }
+
   rest (): boolean {
     if (this.#is(Flag.Busy)) {
       this.#clear(Flag.Busy)
@@ -518,19 +524,6 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     return this.#extras?.rateLimiter === undefined || this.#extras.rateLimiter.takeBytes(count)
   }
 
-  get #scanners (): Scanners {
-    return this.#settings.scanners ?? FASTEST
-  }
-
-  #onData (chunk: Buffer): void {
-    this.#receive(chunk.length, chunk)
-  }
-
-  /** Bytes have come into the memory of the scanner. */
-  #onInput (length: number): void {
-    this.#receive(length, undefined)
-  }
-
   /** @param chunk - absent where they are in the memory of the scanner */
   #receive (length: number, chunk: Buffer | undefined): void {
     const { meter } = this.#settings
@@ -579,27 +572,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
 
   #endNow (): void {
     this.#core.end()
-    if (this.#is(Flag.Ended) && this.state !== 'closed') this.#onEnd()
-  }
-
-  #onSocketError (error: Error): void {
-    const { state } = this
-    // Once the peer has said goodbye, or the bytes have ended, a reset tells nothing new.
-    if (state !== 'open' && state !== 'closeSent') return
-    this.#core.receiveEof()
-    this.#stopWatch()
-    this.#events.onError(this.#target, error)
-  }
-
-  #onSocketClose (): void {
-    clearTimeout(this.#extras?.closeTimer)
-    clearTimeout(this.#extras?.endTimer)
-    if (this.state !== 'closed') this.#core.receiveEof()
-    this.#stopWatch()
-    this.#outbox?.end()
-    this.inbox.goOn()
-    this.inbox.end()
-    this.#events.onClosed(this.#target)
+    if (this.#is(Flag.Ended) && this.state !== 'closed') this.onSocketEnd()
   }
 
   /** Hands on no more messages. What the peer still sends is read to find its Close frame. */
@@ -655,7 +628,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
       this.#clear(Flag.SocketPaused)
       this.#socket.resume()
     }
-    if (this.#is(Flag.Ended) && this.state !== 'closed') this.#onEnd()
+    if (this.#is(Flag.Ended) && this.state !== 'closed') this.onSocketEnd()
   }
 
   #pauseSocket (): void {
