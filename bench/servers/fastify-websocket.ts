@@ -3,20 +3,17 @@ import { createRequire } from 'node:module'
 import Fastify from 'fastify'
 import type { FastifyPluginCallback } from 'fastify'
 import { report } from './report.ts'
+import { readSettings } from './settings.ts'
+import { serve } from './ws-socket.ts'
+import type { WsSocket } from './ws-socket.ts'
 
-/** What is used of its sockets. */
-interface Socket {
-  on (event: 'message', listener: (data: Buffer, isBinary: boolean) => void): void
-  send (data: Buffer, options: { binary: boolean }): void
-}
-
+const settings = readSettings()
 // By `require`, which brings no types: its declarations of the same route options would contradict this package's.
-const peer: FastifyPluginCallback<{ options: object }> = createRequire(import.meta.url)('@fastify/websocket')
+const peer: FastifyPluginCallback = createRequire(import.meta.url)('@fastify/websocket')
 const app = Fastify()
-await app.register(peer, { options: { maxPayload: 16 * 1024 * 1024 } })
-const echo = (socket: Socket): void => {
-  socket.on('message', (data, isBinary) => { socket.send(data, { binary: isBinary }) })
-}
-app.get('/', { websocket: true }, echo as never) // its handlers are of its own type
+await app.register(peer)
+const { clients } = app.websocketServer as unknown as { clients: Iterable<WsSocket> } // the peer's, likewise
+const handler = (socket: WsSocket): void => serve(socket, settings, clients)
+app.get('/', { websocket: true }, handler as never) // its handlers are of its own type
 await app.listen({ host: '127.0.0.1', port: 0 })
 report(app.server.address())

@@ -1,12 +1,31 @@
-// This package on a raw route, with its default limits.
+// This package, with its default limits.
 import Fastify from 'fastify'
 import websocket from '../../lib/index.ts'
 import { report } from './report.ts'
+import { readSettings } from './settings.ts'
+import { Message } from './typed.ts'
 
+const { scenario, plugin = {}, route = {}, payload = '', atOnce = 1 } = readSettings()
 const app = Fastify()
-await app.register(websocket)
-app.get('/', { websocket: { maxPayload: 16 * 1024 * 1024 } }, (connection) => {
-  connection.on('message', (message) => { connection.send(message) })
-})
+await app.register(websocket, plugin)
+
+if (scenario === 'typed') {
+  app.get('/', { websocket: route, schema: { websocket: { receive: Message, send: Message } } }, (connection) => {
+    connection.on('message', (message) => { connection.send(message) })
+  })
+} else {
+  app.get('/', { websocket: route }, (connection) => {
+    if (scenario === 'broadcast') connection.on('message', sendToAll)
+    else if (scenario === 'await') connection.on('message', async (message) => { connection.send(await message) })
+    else connection.on('message', (message) => { connection.send(message) })
+  })
+}
+
+function sendToAll (): void {
+  for (let i = 0; i < atOnce; i++) {
+    for (const connection of app.websocket.connections) connection.send(payload)
+  }
+}
+
 await app.listen({ host: '127.0.0.1', port: 0 })
 report(app.server.address())

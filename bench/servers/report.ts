@@ -2,8 +2,9 @@
 import type { AddressInfo } from 'node:net'
 
 export interface Usage {
-  /** Processor time of the whole process so far, user and system, in microseconds. */
-  readonly cpu: number
+  /** Processor time of the whole process so far, in microseconds. */
+  readonly user: number
+  readonly system: number
   /** Resident memory in bytes. */
   readonly rss: number
 }
@@ -20,8 +21,7 @@ export function report (address: AddressInfo | string | null): void {
       process.send?.(process.memoryUsage() satisfies Memory)
       return
     }
-    const { user, system } = process.cpuUsage()
-    process.send?.({ cpu: user + system, rss: process.memoryUsage.rss() } satisfies Usage)
+    process.send?.({ ...process.cpuUsage(), rss: process.memoryUsage.rss() } satisfies Usage)
   })
   process.on('disconnect', () => process.exit())
   process.send?.({ port: address.port })

@@ -1,9 +1,13 @@
 // ws, with bufferutil, which it finds by itself.
 import { WebSocketServer } from 'ws'
 import { report } from './report.ts'
+import { readSettings } from './settings.ts'
+import { serve } from './ws-socket.ts'
+import type { WsSocket } from './ws-socket.ts'
 
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: 16 * 1024 * 1024 })
-server.on('connection', (socket) => {
-  socket.on('message', (data, isBinary) => { socket.send(data, { binary: isBinary }) })
-})
+const settings = readSettings()
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+const clients: Iterable<unknown> = server.clients
+// Messages are Buffers, as nobody asks for another type.
+server.on('connection', (socket: unknown) => serve(socket as WsSocket, settings, clients as Iterable<WsSocket>))
 server.on('listening', () => report(server.address()))

@@ -1,0 +1,117 @@
+// Measures one workload: all that take part run at the same time, and are loaded in turns, so that what disturbs the machine
+// disturbs them alike.
+import { Histogram } from './load/histogram.ts'
+import type { Load, Round } from './load/load.ts'
+import type { Peer } from './peers.ts'
+import { median } from './results.ts'
+import type { PeerResult, Row } from './results.ts'
+import { ServerProcess } from './server-process.ts'
+import type { Workload } from './workloads.ts'
+
+export interface Effort {
+  readonly rounds: number
+  /** How long a round takes. */
+  readonly seconds: number
+  /** Looks at the latency at half of the throughput, too. */
+  readonly half: boolean
+}
+
+/** How long, in ms, a server is loaded before the first round, if not longer: the optimising compiler comes late on a busy machine. */
+const WARM_UP = 300
+
+interface Measured extends Round {
+  /** Microseconds of the server and of the load. */
+  readonly user: number
+  readonly system: number
+  readonly load: number
+}
+
+class Runner {
+  readonly #peer: Peer
+  readonly #server: ServerProcess
+  readonly #load: Load
+  readonly #rounds: Measured[] = []
+  #half: PeerResult['half']
+
+  private constructor (peer: Peer, server: ServerProcess, load: Load) {
+    this.#peer = peer
+    this.#server = server
+    this.#load = load
+  }
+
+  static async start (peer: Peer, workload: Workload): Promise<Runner> {
+    return new Runner(peer, await ServerProcess.start(peer, workload.server), workload.makeLoad())
+  }
+
+  /** Connects, compares answers, and lets the server compile what it will need. */
+  async warmUp (ms: number): Promise<void> {
+    try {
+      await this.#load.open(this.#server.port)
+      if (this.#peer.isFloor !== true) await this.#load.check()
+      await this.#load.run(ms)
+    } catch (error) {
+      throw new Error(`${this.#peer.name} does not do what is to be measured`, { cause: error })
+    }
+  }
+
+  async runRound (ms: number): Promise<void> {
+    const before = await this.#server.usage()
+    const loadBefore = process.cpuUsage()
+    const round = await this.#load.run(ms)
+    const load = process.cpuUsage(loadBefore)
+    const after = await this.#server.usage()
+    this.#rounds.push({ ...round, user: after.user - before.user, system: after.system - before.system, load: load.user + load.system })
+  }
+
+  async runHalf (ms: number): Promise<void> {
+    const rate = this.#throughput() / 2
+    const round = await this.#load.runAt?.(rate, ms)
+    if (round !== undefined) this.#half = { rate, p50: round.latency.percentile(0.5), p99: round.latency.percentile(0.99) }
+  }
+
+  async end (): Promise<PeerResult> {
+    const { rss } = await this.#server.usage()
+    this.#load.close()
+    await this.#server.stop()
+    const rounds = this.#rounds
+    const latency = new Histogram()
+    for (const round of rounds) latency.add(round.latency)
+    const total = (name: 'user' | 'system' | 'load' | 'elapsed'): number => rounds.reduce((sum, round) => sum + round[name], 0)
+    const used = total('user') + total('system')
+    return {
+      peer: this.#peer.name,
+      cpu: rounds.map(({ user, system, messages }) => (user + system) / messages),
+      systemShare: total('system') / used,
+      throughput: this.#throughput(),
+      p50: latency.percentile(0.5),
+      p99: latency.percentile(0.99),
+      ...(this.#half && { half: this.#half }),
+      rss,
+      serverBusy: used / total('elapsed') / 1_000,
+      loadBusy: total('load') / total('elapsed') / 1_000
+    }
+  }
+
+  #throughput (): number {
+    return median(this.#rounds.map(({ messages, elapsed }) => messages / elapsed * 1_000))
+  }
+}
+
+export async function measure (workload: Workload, peers: readonly Peer[], effort: Effort, tell: (what: string) => void): Promise<Row> {
+  const ms = effort.seconds * 1_000
+  tell('starting servers')
+  const runners = await Promise.all(peers.map((peer) => Runner.start(peer, workload)))
+  tell('warming up')
+  for (const runner of runners) await runner.warmUp(Math.max(ms, WARM_UP))
+  for (let round = 1; round <= effort.rounds; round++) {
+    tell(`round ${round} of ${effort.rounds}`)
+    for (const runner of runners) await runner.runRound(ms)
+  }
+  if (effort.half) {
+    tell('at half load')
+    for (const runner of runners) await runner.runHalf(ms)
+  }
+  const results: PeerResult[] = []
+  for (const runner of runners) results.push(await runner.end())
+  return { workload: workload.name, floor: workload.floor, peers: results }
+}
