@@ -12,12 +12,11 @@ export interface Effort {
   readonly rounds: number
   /** How long a round takes. */
   readonly seconds: number
+  /** How long a server is loaded before the first one: the optimising compiler comes late on a busy machine. */
+  readonly warmUpSeconds: number
   /** Looks at the latency at half of the throughput, too. */
   readonly half: boolean
 }
-
-/** How long, in ms, a server is loaded before the first round, if not longer: the optimising compiler comes late on a busy machine. */
-const WARM_UP = 300
 
 interface Measured extends Round {
   /** Microseconds of the server and of the load. */
@@ -102,7 +101,7 @@ export async function measure (workload: Workload, peers: readonly Peer[], effor
   tell('starting servers')
   const runners = await Promise.all(peers.map((peer) => Runner.start(peer, workload)))
   tell('warming up')
-  for (const runner of runners) await runner.warmUp(Math.max(ms, WARM_UP))
+  for (const runner of runners) await runner.warmUp(effort.warmUpSeconds * 1_000)
   for (let round = 1; round <= effort.rounds; round++) {
     tell(`round ${round} of ${effort.rounds}`)
     for (const runner of runners) await runner.runRound(ms)

@@ -14,8 +14,6 @@ const checker = TypeCompiler.Compile(Type.Object({
   text: Type.String({ maxLength: 500 })
 }))
 
-const sockets = new Set()
-
 const handlers = {
   echo (socket, data) { socket.send(data) },
   string (socket, data) { socket.send(data) },
@@ -26,9 +24,7 @@ const handlers = {
     socket.send(JSON.stringify(value))
   },
   broadcast () {
-    for (let i = 0; i < atOnce; i++) {
-      for (const socket of sockets) socket.send(payload)
-    }
+    for (let i = 0; i < atOnce; i++) server.publish('all', payload)
   }
 }
 
@@ -42,8 +38,7 @@ const server = globalThis.Bun.serve({
     // As much as the others take before they hold back.
     maxPayloadLength: 16 * 1024 * 1024,
     backpressureLimit: 64 * 1024 * 1024,
-    open (socket) { sockets.add(socket) },
-    close (socket) { sockets.delete(socket) },
+    open (socket) { socket.subscribe('all') },
     message: handlers[scenario]
   }
 })
