@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Type } from '@sinclair/typebox'
 
 const { scenario, payload = '', atOnce = 1, liveObjects = 0 } = JSON.parse(process.argv[2] ?? '{"scenario":"echo"}')
-globalThis.live = Array.from({ length: liveObjects }, (_, i) => ({ id: i, x: i + 0.5, y: -i }))
+globalThis.live = Array.from({ length: liveObjects }, (_, i) => ({ id: i, name: `object ${i}`, at: { x: i, y: -i }, tags: [i] }))
 
 const checker = TypeCompiler.Compile(Type.Object({
   type: Type.Literal('said'),

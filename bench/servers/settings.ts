@@ -25,6 +25,7 @@ const live: object[] = []
 /** Reads the argument, and fills the heap as it says. */
 export function readSettings (): ServerSettings {
   const settings = JSON.parse(process.argv[2] ?? '{"scenario":"echo"}') as ServerSettings // what bench/server-process.ts sends
-  for (let i = 0; i < (settings.liveObjects ?? 0); i++) live.push({ id: i, x: i + 0.5, y: -i })
+  for (let i = 0; i < (settings.liveObjects ?? 0); i++) live.push({ id: i, name: `object ${i}`, at: { x: i, y: -i }, tags: [i] })
+  globalThis.gc?.()
   return settings
 }
