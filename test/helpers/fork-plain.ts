@@ -8,6 +8,6 @@ import { fileURLToPath } from 'node:url'
  * are given, so that `env` of the system has to take it away again.
  */
 export function forkPlain (module: URL, args: readonly string[] = [], options: ForkOptions = {}): ChildProcess {
-  const plain = process.platform === 'win32' ? {} : { execPath: 'env', execArgv: ['-u', 'NODE_OPTIONS', process.execPath] }
+  const plain = process.platform === 'win32' ? {} : { execPath: 'env', execArgv: ['-u', 'NODE_OPTIONS', process.execPath, ...options.execArgv ?? []] }
   return fork(fileURLToPath(module), args, { ...options, ...plain })
 }
