@@ -7,6 +7,7 @@ import { markdown, short } from '../print.ts'
 import { compare } from './compare.ts'
 import type { Timing } from './compare.ts'
 import { subjects as header } from './header.ts'
+import { subjects as scan } from './scan.ts'
 import { subjects as text } from './text.ts'
 import { subjects as unmask } from './unmask.ts'
 
@@ -25,7 +26,7 @@ function print (timings: readonly Timing[]): string {
 }
 
 const sections: string[] = []
-for (const subject of [...unmask, ...text, ...header]) {
+for (const subject of [...unmask, ...scan, ...text, ...header]) {
   if (!subject.name.includes(values.only ?? '')) continue
   const section = `## ${subject.name}\n\n${print(compare(subject, ROUNDS, MS))}\n`
   console.log(`\n${section}`)
