@@ -38,8 +38,8 @@ export function printRow (row: Row): string {
   return lines.map((line) => line.map((cell, i) => i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join('  ').trimEnd()).join('\n')
 }
 
-export function printIdle (idle: NonNullable<Results['idle']>): string {
-  return markdown(['bytes of an idle connection', 'heap', 'with buffers', 'resident'], idle.peers.map(idleCells))
+export function idleTable (peers: readonly IdleResult[]): string {
+  return markdown(['bytes of an idle connection', 'heap', 'with buffers', 'resident'], peers.map(idleCells))
 }
 
 function idleCells ({ peer, heap, used, resident }: IdleResult): string[] {
@@ -60,7 +60,7 @@ ${machineOf(machine)}, ${machine.system}; ${rounds} rounds of ${seconds} s for e
 Processor time is the server's, user and system, in microseconds a message; smaller is better. Each server is a process of its own; the load (raw sockets, frames encoded beforehand, answers counted by their bytes) is another. The ratios are medians of the rounds' ratios, with the least and the largest of them. \`ws\` has \`bufferutil\`. \`net\` is the floor: a raw socket that sends back as many bytes as an echo has, without looking at frames; for handshakes it is \`http\`, an upgrade on a bare HTTP server. Latencies are those under full load, and at half of the throughput beside. Busy: processors that the server and the load had. Where the load was the limit, the server might have answered more.
 
 ${sections.join('\n')}
-${idle === undefined ? '' : `## Memory\n\n${idle.connections.toLocaleString('en')} connections, each after one message each way, garbage collected.\n\n${printIdle(idle)}\n`}
+${idle === undefined ? '' : `## Memory\n\n${idle.connections.toLocaleString('en')} connections, each after one message each way, garbage collected.\n\n${idleTable(idle.peers)}\n`}
 Made by \`npm run bench\`; all figures of it are in [results.json](results.json).
 `
 }

@@ -7,7 +7,7 @@ import { machine, machineOf } from './machine.ts'
 import { measure } from './measure.ts'
 import { measureIdle } from './memory.ts'
 import { allNames, peersNamed } from './peers.ts'
-import { printIdle, printResults, printRow } from './print.ts'
+import { idleTable, printResults, printRow } from './print.ts'
 import type { IdleResult, Results, Row } from './results.ts'
 import { withLiveObjects, WORKLOADS } from './workloads.ts'
 
@@ -65,7 +65,7 @@ if (IDLE.includes(options.only) && !options.quick) {
   }
   idle = { connections, peers: results }
   progress('')
-  console.log(`\n${printIdle(idle)}`)
+  console.log(`\n${idleTable(results)}`)
 }
 
 const results: Results = { machine, rounds, seconds, rows, idle }

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024)
+/** A pong's header but for its length, and a masking key that changes nothing. */
 const PONG = Buffer.from('8a8000000000', 'hex')
 
 export interface Target {
@@ -49,9 +50,15 @@ export class RawSocket {
 
   #receive (bytes: Buffer): void {
     // A heartbeat comes alone, on a connection that has been silent for long.
-    if (bytes.length === 2 && bytes[0] === 0x89) this.socket.write(PONG)
+    if (bytes[0] === 0x89 && bytes.length === 2 + bytes[1]!) this.socket.write(pongFor(bytes.subarray(2)))
     else this.onBytes(bytes)
   }
+}
+
+function pongFor (data: Buffer): Buffer {
+  const pong = Buffer.concat([PONG, data])
+  pong[1]! |= data.length
+  return pong
 }
 
 export function requestFor (path = '/'): string {
