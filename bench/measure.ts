@@ -12,11 +12,14 @@ export interface Effort {
   readonly rounds: number
   /** How long a round takes. */
   readonly seconds: number
-  /** How long a server is loaded before the first one: the optimising compiler comes late on a busy machine. */
-  readonly warmUpSeconds: number
+  /** How many rounds a server may have before the first one that counts, until it gets no cheaper. */
+  readonly warmUps: number
   /** Looks at the latency at half of the throughput, too. */
   readonly half: boolean
 }
+
+/** A round is as cheap as the one before from this share of its cost on. */
+const STEADY = 0.95
 
 interface Measured extends Round {
   /** Microseconds of the server and of the load. */
@@ -42,24 +45,39 @@ class Runner {
     return new Runner(peer, await ServerProcess.start(peer, workload.server), workload.makeLoad())
   }
 
-  /** Connects, compares answers, and lets the server compile what it will need. */
-  async warmUp (ms: number): Promise<void> {
+  /** Connects, and compares answers. */
+  async open (): Promise<void> {
     try {
       await this.#load.open(this.#server.port)
       if (this.#peer.isFloor !== true) await this.#load.check()
-      await this.#load.run(ms)
     } catch (error) {
       throw new Error(`${this.#peer.name} does not do what is to be measured`, { cause: error })
     }
   }
 
+  /** Lets the server compile what it will need: the optimising compiler comes late on a busy machine. */
+  async warmUp (ms: number, most: number): Promise<void> {
+    await this.#load.run(ms)
+    let last = Infinity
+    for (let n = 1; n < most; n++) {
+      const { user, system, messages } = await this.#runRound(ms)
+      const cost = (user + system) / messages
+      if (cost > last * STEADY) return
+      last = cost
+    }
+  }
+
   async runRound (ms: number): Promise<void> {
+    this.#rounds.push(await this.#runRound(ms))
+  }
+
+  async #runRound (ms: number): Promise<Measured> {
     const before = await this.#server.usage()
     const loadBefore = process.cpuUsage()
     const round = await this.#load.run(ms)
     const load = process.cpuUsage(loadBefore)
     const after = await this.#server.usage()
-    this.#rounds.push({ ...round, user: after.user - before.user, system: after.system - before.system, load: load.user + load.system })
+    return { ...round, user: after.user - before.user, system: after.system - before.system, load: load.user + load.system }
   }
 
   async runHalf (ms: number): Promise<void> {
@@ -101,7 +119,10 @@ export async function measure (workload: Workload, peers: readonly Peer[], effor
   tell('starting servers')
   const runners = await Promise.all(peers.map((peer) => Runner.start(peer, workload)))
   tell('warming up')
-  for (const runner of runners) await runner.warmUp(effort.warmUpSeconds * 1_000)
+  for (const runner of runners) {
+    await runner.open()
+    await runner.warmUp(ms, effort.warmUps)
+  }
   for (let round = 1; round <= effort.rounds; round++) {
     tell(`round ${round} of ${effort.rounds}`)
     for (const runner of runners) await runner.runRound(ms)

@@ -24,10 +24,11 @@ const { values: options } = parseArgs({
 })
 const isWhole = process.argv.length === 2
 const rounds = Number(options.rounds ?? (options.quick ? 3 : 5))
-const seconds = Number(options.seconds ?? (options.quick ? 0.1 : 0.35))
-const warmUpSeconds = options.quick ? 0.3 : 0.8
+const seconds = Number(options.seconds ?? (options.quick ? 0.1 : 0.3))
+// A quick one has shorter rounds.
+const warmUps = options.quick ? 4 : 5
 const names = options.peers?.split(',') ?? (options.quick ? ['product', 'product portable', 'ws', 'net', 'http'] : allNames())
-const IDLE = 'bytes of an idle connection'
+const IDLE = 'idle memory'
 const IDLE_PEERS = ['product', 'ws', '@fastify/websocket', 'http']
 
 /** In place of the last one on a terminal; elsewhere a line for each step would only be noise. */
@@ -48,7 +49,7 @@ const rows: Row[] = []
 for (const [index, workload] of workloads.entries()) {
   const peers = peersNamed(names.filter((name) => workload.peers.includes(name)))
   const place = `[${index + 1}/${workloads.length}, ${elapsed()}] ${workload.name}`
-  const row = await measure(workload, peers, { rounds, seconds, warmUpSeconds, half: !options.quick }, (what) => progress(`${place}: ${what}`))
+  const row = await measure(workload, peers, { rounds, seconds, warmUps, half: !options.quick }, (what) => progress(`${place}: ${what}`))
   rows.push(row)
   progress('')
   console.log(`\n${printRow(row)}`)

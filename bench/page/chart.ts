@@ -42,9 +42,10 @@ const STYLE = `text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 
 const WIDTH = 900
 const LEFT = 270
-const RIGHT = 40
+/** Figures of the bars stand here, out of the marks' way. */
+const RIGHT = 64
 const TOP = 86
-const BAR = 9
+const BAR = 11
 const GAP = 8
 const LEAST = 0.01
 const MOST = 4
@@ -69,8 +70,7 @@ function ratioOf (row: Row, { peer }: Series): number | undefined {
 function bar (value: number, y: number, style: string): string {
   const [from, to] = [Math.min(xOf(value), xOf(1)), Math.max(xOf(value), xOf(1))]
   const label = value < 0.1 ? value.toFixed(3) : value.toFixed(2)
-  const text = value < 1 ? `x="${round(from - 4)}" text-anchor="end"` : `x="${round(to + 4)}"`
-  return `<rect class="${style}" x="${round(from)}" y="${y}" width="${round(to - from)}" height="${BAR}"/><text class="small" ${text} y="${y + BAR - 1}">${label}</text>`
+  return `<rect class="${style}" x="${round(from)}" y="${y}" width="${round(to - from)}" height="${BAR - 1}"/><text class="small" x="${WIDTH - 12}" y="${y + BAR - 2}" text-anchor="end">${label}</text>`
 }
 
 function mark (value: number, y: number, height: number, style: string): string {

@@ -26,7 +26,7 @@ const GROWTH = [10, 100, 1_000, 10_000].map((connections) => Math.max(1, connect
 /** Connections that one process of load may have open: to all servers together. */
 const MOST_OPEN = 12_000
 const PAYLOAD = 'x'.repeat(32)
-const EFFORT = { rounds: 5, seconds: values.quick ? 0.1 : 0.5, warmUpSeconds: values.quick ? 0.3 : 1, half: false }
+const EFFORT = { rounds: 5, seconds: values.quick ? 0.1 : 0.5, warmUps: 5, half: false }
 
 const [product] = peersNamed(['product']) as [Peer]
 const tell = (what: string): void => console.log(what)
