@@ -31,6 +31,8 @@ const WARM_UP = 2_000
 const READS = 100
 /** Counts, of which the least is told: a compiler that comes late allocates, and nothing makes a message take less than it takes. */
 const COUNTS = 5
+/** Counts that a collection may spoil, at most. */
+const SPOILT = 50
 
 let collections = 0
 new PerformanceObserver((list) => { collections += list.getEntries().length }).observe({ entryTypes: ['gc'] })
@@ -74,6 +76,7 @@ async function count (name: string, path: string, payload: string | Buffer): Pro
   await reads.run(WARM_UP)
   let heap = Infinity
   let external = Infinity
+  let spoilt = 0
   for (let n = 0; n < COUNTS;) {
     globalThis.gc?.()
     // Lets the observer hear of it, and the compiler come to an end.
@@ -83,7 +86,10 @@ async function count (name: string, path: string, payload: string | Buffer): Pro
     await reads.run(READS)
     const after = process.memoryUsage()
     await sleep(1)
-    if (collections !== collected) continue
+    if (collections !== collected) {
+      if (++spoilt > SPOILT) throw new Error(`${name}: the young generation is too small to count in`)
+      continue
+    }
     heap = Math.min(heap, (after.heapUsed - before.heapUsed) / READS / AT_ONCE)
     external = Math.min(external, (after.arrayBuffers - before.arrayBuffers) / READS / AT_ONCE)
     n++
