@@ -26,7 +26,7 @@ const isWhole = process.argv.length === 2
 const rounds = Number(options.rounds ?? (options.quick ? 3 : 5))
 const seconds = Number(options.seconds ?? (options.quick ? 0.1 : 0.3))
 // A quick one has shorter rounds.
-const warmUps = options.quick ? 4 : 5
+const warmUps = options.quick ? 3 : 5
 const names = options.peers?.split(',') ?? (options.quick ? ['product', 'product portable', 'ws', 'net', 'http'] : allNames())
 const IDLE = 'idle memory'
 const IDLE_PEERS = ['product', 'ws', '@fastify/websocket', 'http']
