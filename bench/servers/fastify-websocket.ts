@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import type { FastifyPluginCallback } from 'fastify'
 import { report } from './report.ts'
 import { readSettings } from './settings.ts'
-import { serve } from './ws-socket.ts'
+import { makeServe } from './ws-socket.ts'
 import type { WsSocket } from './ws-socket.ts'
 
 const settings = readSettings()
@@ -13,7 +13,7 @@ const peer: FastifyPluginCallback = createRequire(import.meta.url)('@fastify/web
 const app = Fastify()
 await app.register(peer)
 const { clients } = app.websocketServer as unknown as { clients: Iterable<WsSocket> } // the peer's, likewise
-const handler = (socket: WsSocket): void => serve(socket, settings, clients)
+const handler = await makeServe(settings, clients)
 app.get('/', { websocket: true }, handler as never) // its handlers are of its own type
 await app.listen({ host: '127.0.0.1', port: 0 })
 report(app.server.address())

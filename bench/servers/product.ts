@@ -3,13 +3,13 @@ import Fastify from 'fastify'
 import websocket from '../../lib/index.ts'
 import { report } from './report.ts'
 import { readSettings } from './settings.ts'
-import { Message } from './typed.ts'
 
 const { scenario, plugin = {}, route = {}, payload = '', atOnce = 1 } = readSettings()
 const app = Fastify()
 await app.register(websocket, plugin)
 
 if (scenario === 'typed') {
+  const { Message } = await import('./typed.ts')
   app.get('/', { websocket: route, schema: { websocket: { receive: Message, send: Message } } }, (connection) => {
     connection.on('message', (message) => { connection.send(message) })
   })

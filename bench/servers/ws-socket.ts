@@ -1,5 +1,4 @@
 // What a server does with a socket of ws, bare or behind @fastify/websocket.
-import { answerTyped } from './typed.ts'
 import type { ServerSettings } from './settings.ts'
 
 /** What is used of it; the declarations of ws and of @fastify/websocket's own copy of it need not agree. */
@@ -8,7 +7,17 @@ export interface WsSocket {
   send (data: string | Buffer, options?: { binary: boolean }): void
 }
 
-export function serve (socket: WsSocket, { scenario, payload = '', atOnce = 1 }: ServerSettings, clients: Iterable<WsSocket>): void {
+type Serve = (socket: WsSocket) => void
+
+/** Makes what is done with each socket. @param clients - all of them */
+export async function makeServe (settings: ServerSettings, clients: Iterable<WsSocket>): Promise<Serve> {
+  if (settings.scenario !== 'typed') return (socket) => serve(socket, settings, clients)
+  // Only here, so that the others' memory has no schemas in it.
+  const { answerTyped } = await import('./typed.ts')
+  return (socket) => socket.on('message', (data) => { socket.send(answerTyped(data.toString())) })
+}
+
+function serve (socket: WsSocket, { scenario, payload = '', atOnce = 1 }: ServerSettings, clients: Iterable<WsSocket>): void {
   switch (scenario) {
     case 'echo':
       // As it came, text too: its documented echo, and its cheapest.
@@ -17,8 +26,6 @@ export function serve (socket: WsSocket, { scenario, payload = '', atOnce = 1 }:
       return socket.on('message', (data) => { socket.send(data.toString()) })
     case 'await':
       return socket.on('message', async (data, isBinary) => { socket.send(await data, { binary: isBinary }) })
-    case 'typed':
-      return socket.on('message', (data) => { socket.send(answerTyped(data.toString())) })
     case 'broadcast':
       return socket.on('message', () => {
         for (let i = 0; i < atOnce; i++) {
