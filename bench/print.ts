@@ -55,7 +55,7 @@ export function printResults (results: Results): string {
   const sections = rows.map((row) => `## ${row.workload}\n\n${markdown(HEAD, table(row))}\n`)
   return `# Results
 
-${machineOf(machine)}, ${machine.system}; ${rounds} rounds of ${seconds} s for each, in turns; medians of the rounds.
+${machineOf(machine)}, ${machine.system}; ${rounds} rounds of ${seconds} s for each, in turns, or fewer where the machine was busy with something else; medians of the rounds.
 
 Processor time is the server's, user and system, in microseconds a message; smaller is better. Each server is a process of its own; the load (raw sockets, frames encoded beforehand, answers counted by their bytes) is another. The ratios are medians of the rounds' ratios, with the least and the largest of them. \`ws\` has \`bufferutil\`. \`net\` is the floor: a raw socket that sends back as many bytes as an echo has, without looking at frames; for handshakes it is \`http\`, an upgrade on a bare HTTP server. Latencies are those under full load, and at half of the throughput beside. Busy: processors that the server and the load had. Where the load was the limit, the server might have answered more.
 
