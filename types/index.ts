@@ -14,6 +14,7 @@ export type {
   WebSocketHeartbeat,
   WebSocketPluginOptions,
   WebSocketProtocolChooser,
+  WebSocketFastPaths,
   WebSocketRateLimit,
   WebSocketRouteOptions,
   WebSocketSlowConsumer

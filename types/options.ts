@@ -56,6 +56,16 @@ export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
   maxConnectionsPerIp?: number
   /** Handshakes that may wait for their answer at once: at a route, or at all routes of the plugin. Beyond it 503. Default: 1,000, and no limit of a route's own. */
   maxPendingHandshakes?: number
+  /**
+   * Faster ways that give the same answers, where Node has them. Fields that are missing are the default's. Default: true, all of
+   * them; false for none.
+   */
+  fastPaths?: boolean | WebSocketFastPaths
+  /**
+   * Binary messages are not copied for the handler: the Buffer that it gets is lent until it returns, or to its first `await`, and is
+   * written over then. Messages that wait in a queue are copied. Default: false.
+   */
+  lendPayloads?: boolean
   /** On a route with message schemas: binary messages pass untouched, as Buffers, beside the JSON ones. Default: false. */
   binary?: Binary
   /** Subprotocols that the route speaks, the preferred one first, or a function that chooses. Without it none is agreed on. */
@@ -79,6 +89,14 @@ export type WebSocketErrorHandler = NonNullable<WebSocketRouteOptions['errorHand
 export interface WebSocketHeartbeat {
   readonly interval?: number
   readonly timeout?: number
+}
+
+/** Ways to read that Node may have. */
+export interface WebSocketFastPaths {
+  /** Reads frames with vectors, in WebAssembly. Default: true. */
+  readonly webAssembly?: boolean
+  /** Lets all sockets read into one buffer, by internals of Node; it takes `webAssembly`. Default: true. */
+  readonly sharedReadBuffer?: boolean
 }
 
 /** A token bucket: as much as `perSeconds` allow may come at once, and as fast as it is spent it fills up again. One of `messages` and `bytes` is needed. */

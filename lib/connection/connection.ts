@@ -343,13 +343,14 @@ export class Connection extends Listeners {
     if (this.#is(Flag.HasStream)) throw new UsageError('FST_WS_INVALID_ARGUMENT', 'the connection has a stream already; one stream is both sides of it')
     this.#set(Flag.HasStream)
     const objectMode = this.#settings.codec === undefined ? {} : { objectMode: true }
-    return createMessageStream(this, { ...objectMode, ...options }, (reason) => this.onFault(reason))
+    return createMessageStream(this, (message) => this.#own(message), { ...objectMode, ...options }, (reason) => this.onFault(reason))
   }
 
   /** Pulls messages one by one; the loop ends when the connection has closed. Leaving it early leaves the connection open. */
   [Symbol.asyncIterator] (): AsyncIterableIterator<unknown> {
     const extras = this.#allExtras
-    const listener = (message: unknown): Promise<void> => iterator.deliver(message)
+    // What is pulled is looked at later.
+    const listener = (message: unknown): Promise<void> => iterator.deliver(this.#own(message))
     const iterator: MessageIterator = new MessageIterator(() => {
       this.off('message', listener)
       extras.iterators = extras.iterators?.filter((other) => other !== iterator)
@@ -453,6 +454,11 @@ export class Connection extends Listeners {
       onTooSlow: () => transport.fail(new LimitError('FST_WS_SLOW_CONSUMER')),
       onFault: (reason) => this.onFault(reason)
     }
+  }
+
+  /** Copies a message that is lent, for whoever looks at it when its listeners have returned. */
+  #own (message: unknown): unknown {
+    return this.#settings.lendsPayloads === true && Buffer.isBuffer(message) ? Buffer.from(message) : message
   }
 
   #onDrain (): void {

@@ -15,6 +15,8 @@ export interface InboxOptions {
   readonly maxQueuedMessages: number
   /** Bytes of one message; as many, and 64 KiB at least, may wait behind running handlers, then `onFull` is called too. */
   readonly maxPayload: number
+  /** Bytes are lent by whoever pushes them: those that have to wait are copied. Default: false. */
+  readonly lendsPayloads?: boolean
 }
 
 export interface InboxOwner {
@@ -84,7 +86,7 @@ export class Inbox {
   /** Takes one message: it is delivered at once when nothing is in its way. */
   push (data: MessageData): void {
     if (this.#bytes > 0 || !this.#mayDeliver()) {
-      this.#queue.push(data)
+      this.#queue.push(this.#options.lendsPayloads === true && typeof data !== 'string' ? Buffer.from(data) : data)
       this.#bytes += data.length + MESSAGE_OVERHEAD
       this.#checkFull()
       return

@@ -24,15 +24,18 @@ function isPartOfTheEnd ({ code }: NodeJS.ErrnoException): boolean {
  * Makes the stream. Without object mode it is a stream of bytes: a Text message is read as its UTF-8, what is written
  * goes as Binary, or as Text if it is written as a string.
  *
+ * @param own - makes of a message what may be kept
  * @param onFault - gets errors of the stream that the application does not listen for
  */
-export function createMessageStream (endpoint: MessageEndpoint, options: DuplexOptions, onFault: (reason: unknown) => void): Duplex {
+export function createMessageStream (
+  endpoint: MessageEndpoint, own: (message: unknown) => unknown, options: DuplexOptions, onFault: (reason: unknown) => void
+): Duplex {
   let readOn: (() => void) | undefined
 
   const onMessage = (message: unknown): Promise<void> | undefined => {
     // To a stream null is its end, and nothing else may follow.
     if (message === null) stream.destroy(new UsageError('FST_WS_UNSUPPORTED_DATA', 'got the message null, which a stream cannot carry'))
-    else if (stream.push(message)) return undefined
+    else if (stream.push(own(message))) return undefined
     return new Promise((resolve) => { readOn = resolve })
   }
   const onClose = (): void => {

@@ -35,6 +35,8 @@ export interface OutboxOptions {
   readonly highWaterMark: number
   /** Bytes that may wait. Absent: no limit. */
   readonly maxBufferedAmount?: number
+  /** What the application sends may be lent to it: nothing is written from where it is. Default: false. */
+  readonly lendsPayloads?: boolean
   readonly meter?: Meter
 }
 
@@ -128,11 +130,13 @@ export class Outbox implements SlabWriter {
 
   /** Queues a frame of bytes. From 64 KiB on the bytes are not copied: the caller leaves them as they are until they are written. */
   sendBytes (opcode: number, bytes: Buffer): void {
-    if (bytes.length >= BY_REFERENCE_FROM) {
-      this.#sendLarge(opcode, bytes)
+    const isLent = this.#options.lendsPayloads === true
+    const length = frameLength(bytes.length, this.#role)
+    if (length > (isLent ? SLAB_SIZE : BY_REFERENCE_FROM)) {
+      this.#sendLarge(opcode, isLent ? Buffer.from(bytes) : bytes)
       return
     }
-    const slab = this.#reserve(frameLength(bytes.length, this.#role))
+    const slab = this.#reserve(length)
     this.#wrote(slab, writeFrame(slab.buffer, slab.used, this.#role, opcode, bytes))
   }
 

@@ -43,6 +43,8 @@ export interface TransportSettings {
   readonly heartbeat?: HeartbeatTimes
   readonly rateLimit?: RateLimit
   readonly maxLifetime?: number
+  /** Binary messages are lent to the application, until its handlers return. Default: false. */
+  readonly lendsPayloads?: boolean
   /** What reads the frames. Default: the quickest that there is in this process. */
   readonly scanners?: Scanners
   /** Sockets read into the memory of `scanners`, where Node allows it, and not each into buffers of its own. Default: true. */

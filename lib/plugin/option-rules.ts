@@ -53,6 +53,11 @@ const RATE_LIMIT: Rule = {
     onLimit: { allowed: '\'close\' or \'pause\'', accepts: value => value === 'close' || value === 'pause' }
   }
 }
+const FAST_PATHS: Rule = {
+  allowed: 'true, false or an object with webAssembly and sharedReadBuffer',
+  accepts: value => typeof value === 'boolean' || isPlainObject(value),
+  fields: { webAssembly: FLAG, sharedReadBuffer: FLAG }
+}
 const ORIGINS: Rule = {
   allowed: 'true, an origin, a regular expression, a list of both or a function',
   accepts: isAllowedOrigins,
@@ -79,6 +84,8 @@ export const ROUTE_RULES: Readonly<Record<keyof WebSocketRouteOptions, Rule>> = 
   maxConnections: COUNT,
   maxConnectionsPerIp: COUNT,
   maxPendingHandshakes: COUNT,
+  fastPaths: FAST_PATHS,
+  lendPayloads: FLAG,
   binary: FLAG,
   protocols: PROTOCOLS,
   errorHandler: FUNCTION,

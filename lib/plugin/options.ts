@@ -1,7 +1,7 @@
 // Options of the plugin and of a route: checked once, defaulted once. Owns the defaults, and whose option goes before whose.
 import type { FastifyInstance } from 'fastify'
 import type { RateLimit } from '../connection/token-bucket.ts'
-import type { WebSocketHeartbeat, WebSocketPluginOptions, WebSocketRateLimit, WebSocketRouteOptions } from '../../types/options.ts'
+import type { WebSocketFastPaths, WebSocketHeartbeat, WebSocketPluginOptions, WebSocketRateLimit, WebSocketRouteOptions } from '../../types/options.ts'
 import { InvalidOptionError } from './errors.ts'
 import { PLUGIN_RULES, ROUTE_RULES, checkOptions, isPlainObject, show } from './option-rules.ts'
 
@@ -19,6 +19,8 @@ const DEFAULTS = {
   slowConsumer: 'close',
   rateLimit: false,
   allowedOrigins: 'same-origin',
+  fastPaths: { webAssembly: true, sharedReadBuffer: true },
+  lendPayloads: false,
   binary: false
 } as const
 
@@ -36,10 +38,14 @@ const DEFAULT_BODY_LIMIT = 1_048_576
 /** A heartbeat with both its times. */
 type Heartbeat = Readonly<Required<WebSocketHeartbeat>>
 
+/** Fast paths, each decided. */
+type FastPaths = Readonly<Required<WebSocketFastPaths>>
+
 /** Where options stand that a registration or a route gives, and what each is once the defaults are laid under. */
 type Filled = { readonly [Name in keyof typeof DEFAULTS]: NonNullable<WebSocketRouteOptions[Name]> } & {
   readonly heartbeat: Heartbeat | false
   readonly rateLimit: RateLimit | false
+  readonly fastPaths: FastPaths
 }
 
 /**
@@ -53,7 +59,7 @@ export type RouteSettings = Readonly<Omit<WebSocketRouteOptions, keyof typeof DE
 }
 
 /** Options of one registration, checked. */
-export type PluginSettings = Readonly<Omit<WebSocketPluginOptions, keyof typeof PLUGIN_DEFAULTS | 'heartbeat' | 'rateLimit'>> & {
+export type PluginSettings = Readonly<Omit<WebSocketPluginOptions, keyof typeof PLUGIN_DEFAULTS | 'heartbeat' | 'rateLimit' | 'fastPaths'>> & {
   readonly shutdownTimeout: number
   readonly shutdownStagger: number
   readonly handshakeTimeout: number
@@ -61,6 +67,7 @@ export type PluginSettings = Readonly<Omit<WebSocketPluginOptions, keyof typeof 
   readonly maxPendingHandshakes: number
   readonly heartbeat: Heartbeat | false
   readonly rateLimit: RateLimit | false
+  readonly fastPaths: FastPaths
 }
 
 /**
@@ -76,7 +83,8 @@ export function readPluginOptions (given: object): PluginSettings {
     ...PLUGIN_DEFAULTS,
     ...checked,
     heartbeat: mergeHeartbeat(checked.heartbeat, DEFAULTS.heartbeat),
-    rateLimit: mergeRateLimit(checked.rateLimit, DEFAULTS.rateLimit)
+    rateLimit: mergeRateLimit(checked.rateLimit, DEFAULTS.rateLimit),
+    fastPaths: mergeFastPaths(checked.fastPaths, DEFAULTS.fastPaths)
   }
   const { shutdownStagger, shutdownTimeout } = settings
   if (shutdownStagger > shutdownTimeout) {
@@ -105,6 +113,7 @@ export function readRouteOptions (
     ...own,
     heartbeat: mergeHeartbeat(own.heartbeat, plugin.heartbeat),
     rateLimit: mergeRateLimit(own.rateLimit, plugin.rateLimit),
+    fastPaths: mergeFastPaths(own.fastPaths, plugin.fastPaths),
     maxPayload: own.maxPayload ?? plugin.maxPayload ?? bodyLimit ?? instance.initialConfig.bodyLimit ?? DEFAULT_BODY_LIMIT
   }
 }
@@ -128,6 +137,12 @@ function mergeHeartbeat (own: WebSocketHeartbeat | false | undefined, under: Hea
   if (own === undefined || own === false) return own ?? under
   const { interval, timeout } = under === false ? DEFAULTS.heartbeat : under
   return { interval: own.interval ?? interval, timeout: own.timeout ?? timeout }
+}
+
+/** Field by field. */
+function mergeFastPaths (own: boolean | WebSocketFastPaths | undefined, under: FastPaths): FastPaths {
+  if (typeof own === 'boolean') return { webAssembly: own, sharedReadBuffer: own }
+  return { webAssembly: own?.webAssembly ?? under.webAssembly, sharedReadBuffer: own?.sharedReadBuffer ?? under.sharedReadBuffer }
 }
 
 /** As a whole: half of one limit with half of another would be nobody's. */

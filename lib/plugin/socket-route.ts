@@ -10,6 +10,7 @@ import type { Hub } from '../hub/hub.ts'
 import { HandshakeError } from '../protocol/handshake-errors.ts'
 import { buildResponseHeaders, judgeRequest } from '../protocol/handshake.ts'
 import type { Handshake } from '../protocol/handshake.ts'
+import { FASTEST, PORTABLE } from '../protocol/scanners.ts'
 import { Admission } from './admission.ts'
 import { withoutToken } from './bearer.ts'
 import { ClosingError, InvalidRouteError } from './errors.ts'
@@ -206,7 +207,7 @@ export class SocketRoute {
 
   #connectionSettings (options: RouteSettings, codec: MessageCodec | undefined, hub: Hub): ConnectionSettings {
     const { maxPayload, closeTimeout, highWaterMark, concurrency, maxQueuedMessages, errorHandler } = options
-    const { heartbeat, maxLifetime, maxBufferedAmount, slowConsumer, rateLimit } = options
+    const { heartbeat, maxLifetime, maxBufferedAmount, slowConsumer, rateLimit, fastPaths, lendPayloads } = options
     return Object.freeze({
       role: 'server',
       maxPayload,
@@ -217,6 +218,9 @@ export class SocketRoute {
       maxBufferedAmount,
       // The core is written without the types of messages; for the application it is the same object with them.
       slowConsumer: slowConsumer as NonNullable<ConnectionSettings['slowConsumer']>,
+      scanners: fastPaths.webAssembly ? FASTEST : PORTABLE,
+      sharesReads: fastPaths.sharedReadBuffer,
+      lendsPayloads: lendPayloads,
       meter: hub.meter,
       onEnd: (connection: Connection) => hub.remove(connection),
       ...(heartbeat !== false && { heartbeat }),

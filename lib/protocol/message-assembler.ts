@@ -3,7 +3,7 @@ import { constants } from 'node:buffer'
 import { ProtocolError } from './errors.ts'
 import type { FrameHeader } from './frame-header.ts'
 import { Opcode } from './opcode.ts'
-import { PayloadBuffer, takeBytes } from './payload-buffer.ts'
+import { givePage, PayloadBuffer, takeBytes } from './payload-buffer.ts'
 import { decodeText, decodeValidText, Utf8Validator } from './utf8.ts'
 
 /** Fragments without a byte in them that may follow each other; then it is no message but a flood (§10.4). */
@@ -14,6 +14,7 @@ export type MessageData = string | Buffer
 
 export class MessageAssembler {
   readonly #maxPayload: number
+  readonly #lends: boolean
   /** No string holds more, and none has more UTF-16 units than bytes. */
   readonly #maxText: number
   readonly #payload = new PayloadBuffer()
@@ -23,8 +24,12 @@ export class MessageAssembler {
   #ascii = true
   #emptyFragments = 0
 
-  /** @param maxPayload - most bytes of a message, all its fragments together */
-  constructor (maxPayload: number) {
+  /**
+   * @param maxPayload - most bytes of a message, all its fragments together
+   * @param lends - binary messages are only lent: see `takeBack`
+   */
+  constructor (maxPayload: number, lends = false) {
+    this.#lends = lends
     this.#maxPayload = Math.min(maxPayload, constants.MAX_LENGTH)
     this.#maxText = Math.min(maxPayload, constants.MAX_STRING_LENGTH)
   }
@@ -104,7 +109,13 @@ export class MessageAssembler {
    */
   single (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean, owned: boolean): MessageData {
     const end = start + header.payloadLength
-    return header.opcode === Opcode.Text ? decodeText(bytes, start, end, ascii) : takeBytes(bytes, start, end, owned)
+    if (header.opcode === Opcode.Text) return decodeText(bytes, start, end, ascii)
+    return this.#lends ? bytes.subarray(start, end) : takeBytes(bytes, start, end, owned)
+  }
+
+  /** Takes the memory of a finished message back for the next ones, whosever they are, if it was lent. */
+  takeBack (data: MessageData): void {
+    if (this.#lends && typeof data !== 'string') givePage(data)
   }
 
   /** Lets go of an unfinished message. */

@@ -22,6 +22,28 @@ export function takeBytes (bytes: Buffer, start: number, end: number, owned: boo
   return copy
 }
 
+/** Pages of messages that were lent, for others. What is in them nobody gets to see: a message is what was written. */
+const spares: Buffer[] = []
+/** From this many bytes on a page is worth keeping. */
+const SPARE_FROM = 16_384
+/** Bytes of a spare page, and how many of them there are. */
+const LARGEST_SPARE = 1_048_576
+const MAX_SPARES = 8
+
+/** Gives the memory of a message, as `PayloadBuffer.take` returned it, to the next ones: nobody may hold it any more. */
+export function givePage (payload: Buffer): void {
+  const { buffer, byteLength } = payload
+  const isWhole = payload.byteOffset === 0 && byteLength === buffer.byteLength
+  if (isWhole && byteLength >= SPARE_FROM && byteLength <= LARGEST_SPARE && spares.length < MAX_SPARES) spares.push(payload)
+}
+
+/** Makes a page, out of a spare one of that very size if there is one: messages of one sender are mostly of one size. */
+function makePage (size: number): Buffer {
+  const at = size < SPARE_FROM ? -1 : spares.findIndex(({ length }) => length === size)
+  // Found: it is there.
+  return at === -1 ? Buffer.allocUnsafeSlow(size) : spares.splice(at, 1)[0]!
+}
+
 /**
  * Collects pieces and hands them out as one Buffer.
  *
@@ -75,13 +97,13 @@ export class PayloadBuffer {
     if (!isMostlyHere && this.#length >= LARGEST_PAGE) {
       this.#pages ??= []
       this.#pages.push(this.#page.subarray(0, this.#used))
-      this.#page = Buffer.allocUnsafeSlow(Math.max(length, LARGEST_PAGE))
+      this.#page = makePage(Math.max(length, LARGEST_PAGE))
       this.#used = 0
       return
     }
     // At least twice what was there, so that what is moved for many small pieces is no more than they are.
     const size = Math.max(needed + (isMostlyHere ? due : needed), this.#length * 2, SMALLEST_PAGE)
-    this.#page = this.#copyInto(Buffer.allocUnsafeSlow(size))
+    this.#page = this.#copyInto(makePage(size))
     this.#pages = undefined
     this.#used = this.#length
   }

@@ -17,7 +17,7 @@ import type { Signal, State } from './state.ts'
 
 /** What the core calls while it reads. Nothing here may throw. */
 export interface ProtocolSink {
-  /** @param data - a string for Text, a Buffer that belongs to the receiver for Binary */
+  /** @param data - a string for Text, a Buffer for Binary that belongs to the receiver unless it is lent */
   onMessage (opcode: number, data: MessageData): void
   /** A ping has come; its pong has gone to `onReply` already. */
   onPing (data: Buffer): void
@@ -45,6 +45,8 @@ export interface ProtocolOptions {
   readonly role: Role
   /** Most bytes of one message, fragments together, after inflation. */
   readonly maxPayload: number
+  /** Binary messages are lent to the sink: they may be written over when it returns. Default: false. */
+  readonly lendsPayloads?: boolean
   /** What reads the frames. Default: the quickest that there is in this process. */
   readonly scanners?: Scanners
 }
@@ -77,7 +79,7 @@ export class Protocol implements FrameReceiver {
   constructor (sink: ProtocolSink, options: ProtocolOptions) {
     this.role = options.role
     this.#sink = sink
-    this.#assembler = new MessageAssembler(options.maxPayload)
+    this.#assembler = new MessageAssembler(options.maxPayload, options.lendsPayloads)
     this.#parser = new FrameParser(this, options.scanners)
   }
 
@@ -253,6 +255,7 @@ export class Protocol implements FrameReceiver {
     const { opcode } = this.#assembler
     const data = this.#assembler.finish()
     if (this.#isReading()) this.#sink.onMessage(opcode, data)
+    this.#assembler.takeBack(data)
   }
 
   /** §5.5: control frames may come between the fragments of a message. */

@@ -64,6 +64,6 @@ t.test('no test names an attack that has no row', async (t) => {
 t.test('options in the page exist, and every limit among them is in the page', async (t) => {
   const names = new Set([...options.matchAll(/^\| `(\w+)` \|/gm)].map(([, name = '']) => name))
   for (const [, name = ''] of page.matchAll(/\[`(\w+)`\]\(options\.md/g)) t.ok(names.has(name), `${name} is an option`)
-  const noLimits = ['highWaterMark', 'binary', 'protocols', 'validatorCompiler', 'serializerCompiler', 'preClose', 'options']
+  const noLimits = ['highWaterMark', 'fastPaths', 'binary', 'protocols', 'validatorCompiler', 'serializerCompiler', 'preClose', 'options']
   for (const name of names) t.ok(noLimits.includes(name) || page.includes(`\`${name}\``), `${name} is spoken of`)
 })

@@ -34,6 +34,8 @@ const ROUTE_ROWS: ReadonlyArray<{ name: string, good: readonly unknown[], bad: r
   { name: 'maxConnections', good: [1, 1e6], bad: [0, -1, Infinity, null, false], allowed: 'an integer from 1 on' },
   { name: 'maxConnectionsPerIp', good: [1], bad: [0, '1'], allowed: 'an integer from 1 on' },
   { name: 'maxPendingHandshakes', good: [1], bad: [0, Infinity], allowed: 'an integer from 1 on' },
+  { name: 'fastPaths', good: [true, false, {}, { webAssembly: false }, { webAssembly: true, sharedReadBuffer: false }], bad: [1, null, 'all', []], allowed: 'true, false or an object with webAssembly and sharedReadBuffer' },
+  { name: 'lendPayloads', good: [true, false], bad: [1, 'true'], allowed: 'true or false' },
   { name: 'binary', good: [true, false], bad: [1, 'true'], allowed: 'true or false' },
   { name: 'protocols', good: [[], ['a', 'b'], fn], bad: ['a', ['a', 'a'], ['a b'], [''], [1], {}, [,]], // eslint-disable-line no-sparse-arrays
     allowed: 'an array of different subprotocol names (tokens) or a function' },
@@ -184,7 +186,9 @@ t.test('defaults of the limits', async (t) => {
     maxBufferedAmount: 1_048_576,
     slowConsumer: 'close',
     rateLimit: false,
-    allowedOrigins: 'same-origin'
+    allowedOrigins: 'same-origin',
+    fastPaths: { webAssembly: true, sharedReadBuffer: true },
+    lendPayloads: false
   })
   for (const name of ['maxLifetime', 'maxConnections', 'maxConnectionsPerIp', 'maxPendingHandshakes']) t.notOk(name in route, name)
 })
@@ -206,6 +210,25 @@ t.test('heartbeats: field by field, and switched off and on again', async (t) =>
   for (const [plugin, route, expected] of rows) {
     t.same(readRouteOptions({ heartbeat: route }, 'x', readPluginOptions({ heartbeat: plugin }), undefined, app).heartbeat, expected)
   }
+})
+
+t.test('fast paths: field by field, and all at once', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const both = (webAssembly: boolean, sharedReadBuffer: boolean): object => ({ webAssembly, sharedReadBuffer })
+  const rows: ReadonlyArray<[plugin: unknown, route: unknown, expected: unknown]> = [
+    [undefined, undefined, both(true, true)],
+    [false, undefined, both(false, false)],
+    [false, true, both(true, true)],
+    [{ sharedReadBuffer: false }, undefined, both(true, false)],
+    [{ sharedReadBuffer: false }, { webAssembly: false }, both(false, false)],
+    [{ sharedReadBuffer: false }, { sharedReadBuffer: true, webAssembly: undefined }, both(true, true)],
+    [undefined, false, both(false, false)]
+  ]
+  for (const [plugin, route, expected] of rows) {
+    t.same(readRouteOptions({ fastPaths: route }, 'x', readPluginOptions({ fastPaths: plugin }), undefined, app).fastPaths, expected)
+  }
+  t.throws(() => readPluginOptions({ fastPaths: { wasm: true } }), { code: 'FST_WS_INVALID_OPTION', message: /"fastPaths\.wasm" of the plugin: there is no such option, only webAssembly, sharedReadBuffer/ })
 })
 
 t.test('rate limits: as a whole', async (t) => {

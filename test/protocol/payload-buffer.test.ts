@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { PayloadBuffer, takeBytes } from '../../lib/protocol/payload-buffer.ts'
+import { givePage, PayloadBuffer, takeBytes } from '../../lib/protocol/payload-buffer.ts'
 
 setFlagsFromString('--expose-gc')
 // the flag adds a global to contexts made from now on
@@ -137,4 +137,31 @@ t.test('T06 takeBytes: a view of at most four times its size, else a copy', asyn
     t.ok(taken.buffer.byteLength <= Math.max(4 * length, Buffer.poolSize), `keeps ${taken.buffer.byteLength} alive`)
     t.not(takeBytes(chunk, start, start + length, false).buffer, chunk.buffer, 'always a copy of a chunk that may not be kept')
   }
+})
+
+t.test('a page that is given back is used for the next message of that size, and only whole ones of some size are kept', async t => {
+  const collect = (length: number): Buffer => {
+    const buffer = new PayloadBuffer()
+    buffer.append(pattern(length), 0, length - 1, 1)
+    buffer.append(pattern(1), 0, 1, 0)
+    return buffer.take()
+  }
+  const first = collect(70_000)
+  givePage(first)
+  t.not(collect(70_001).buffer, first.buffer, 'another size')
+  t.equal(collect(70_000).buffer, first.buffer)
+  t.not(collect(70_000).buffer, first.buffer, 'once')
+  for (const length of [10_000, 2_000_000]) {
+    const page = collect(length)
+    givePage(page)
+    t.not(collect(length).buffer, page.buffer, `${length} bytes`)
+  }
+  const part = collect(70_000).subarray(1)
+  givePage(part)
+  t.not(collect(70_000).buffer, part.buffer, 'a part')
+  const many = Array.from({ length: 20 }, () => collect(80_000))
+  for (const page of many) givePage(page)
+  const buffers = new Set(many.map(({ buffer }) => buffer))
+  const used = Array.from({ length: 20 }, () => collect(80_000)).filter(({ buffer }) => buffers.has(buffer))
+  t.ok(used.length > 0 && used.length <= 8, `${used.length} of them are kept`)
 })

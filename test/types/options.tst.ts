@@ -10,6 +10,7 @@ import type {
   WebSocketAllowedOrigins,
   WebSocketConnection,
   WebSocketErrorHandler,
+  WebSocketFastPaths,
   WebSocketHeartbeat,
   WebSocketPluginOptions,
   WebSocketRateLimit,
@@ -91,6 +92,8 @@ app.register(websocket, {
   maxConnections: 1,
   maxConnectionsPerIp: 1,
   maxPendingHandshakes: 1,
+  fastPaths: { webAssembly: true, sharedReadBuffer: false },
+  lendPayloads: true,
   shutdownTimeout: 1,
   shutdownStagger: 1
 } satisfies WebSocketPluginOptions)
@@ -101,6 +104,11 @@ app.get('/limits', {
 const heartbeat: WebSocketHeartbeat = {}
 const rateLimit: WebSocketRateLimit = { messages: 1 }
 app.get('/limits/named', { websocket: { heartbeat, rateLimit } }, () => {})
+const fastPaths: WebSocketFastPaths = { webAssembly: false }
+app.get('/fast', { websocket: { fastPaths, lendPayloads: true } }, () => {})
+app.get('/portable', { websocket: { fastPaths: false } }, () => {})
+// @ts-expect-error no such way
+app.get('/fast/native', { websocket: { fastPaths: { native: true } } }, () => {})
 // @ts-expect-error false switches it off, true says nothing
 app.get('/limits/heartbeat', { websocket: { heartbeat: true } }, () => {})
 // @ts-expect-error no such field
