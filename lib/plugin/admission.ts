@@ -34,7 +34,7 @@ export class Admission {
    */
   admit (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     if (!upgrade.enterRoute(reply, this.#handshakeTimeout)) return
-    this.#takePlaces(upgrade, request, reply)
+    if (this.#quotas.length > 0) this.#takePlaces(upgrade, request, reply)
     try {
       const checked = this.#checkOrigin(request)
       return checked?.catch((error: unknown) => refuseOrigin(error, upgrade, reply))

@@ -13,7 +13,9 @@ export const DEFAULT_MAX_HEADERS = 1_000
 
 /** Tells whether a request asks to upgrade to WebSocket, in whatever form; the handshake is judged later. */
 export function asksForWebSocket (request: IncomingMessage): boolean {
-  return hasListMember([request.headers.upgrade ?? ''], 'websocket')
+  const { upgrade = '' } = request.headers
+  // What every client but a test says.
+  return upgrade === 'websocket' || hasListMember([upgrade], 'websocket')
 }
 
 /**

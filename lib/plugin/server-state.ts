@@ -99,11 +99,16 @@ export class ServerState implements UpgradeOwner {
       return
     }
     if (isWebSocket) {
-      this.#route(request, socket, head, startedAt)
+      const upgrade = this.#begin(request, socket, head, startedAt)
+      this.#route(upgrade)
+      upgrade.wait()
       return
     }
     const refusal = handBack(this.#server, request, socket, head)
-    if (refusal !== undefined) this.#begin(request, socket, head, startedAt).refuse(refusal)
+    if (refusal === undefined) return
+    const upgrade = this.#begin(request, socket, head, startedAt)
+    upgrade.refuse(refusal)
+    upgrade.wait()
   }
 
   onSettled (upgrade: Upgrade): void {
@@ -165,8 +170,8 @@ export class ServerState implements UpgradeOwner {
     for (const socket of this.#hijacked) socket.destroy()
   }
 
-  #route (request: IncomingMessage, socket: Duplex, head: Buffer, startedAt: number): void {
-    const upgrade = this.#begin(request, socket, head, startedAt)
+  #route (upgrade: Upgrade): void {
+    const { request } = upgrade
     // The cheapest way out there is. One that is refused so does not wait: it holds no place.
     if (this.#pending.size >= this.#maxPending) return upgrade.refuse(makeLimitError('maxPendingHandshakes', undefined))
     this.#pending.add(upgrade)

@@ -81,7 +81,7 @@ export class SilentSockets {
     // A socket that was handed back to the server is told of again.
     if (this.#sockets.has(socket)) return
     this.#sockets.add(socket)
-    socket.once('close', this.#onClose)
+    socket.on('close', this.#onClose)
   }
 }
 

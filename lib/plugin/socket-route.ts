@@ -157,9 +157,9 @@ export class SocketRoute {
     // A request that Node's server has parsed has all that is looked at.
     const judged = judgeRequest(upgrade.request as Parameters<typeof judgeRequest>[0], state.maxHeaders)
     // A token is no offer: neither told to a function that chooses nor sent back if it is chosen all the same.
-    const handshake = { ...judged, protocols: withoutToken(judged.protocols) }
+    const protocols = withoutToken(judged.protocols)
+    const handshake = protocols === judged.protocols ? judged : { ...judged, protocols }
     const settings = this.#settingsFor(served, request, reply)
-    const choose = (): string | undefined | Promise<string | undefined> => chooseProtocol(served.options, handshake, request)
     const accept = (protocol: string | undefined): void => {
       // Answered without it: the client has left, or the time was up.
       if (findUpgrade(request.raw) !== upgrade) return void reply.hijack()
@@ -169,8 +169,8 @@ export class SocketRoute {
       reply.send()
     }
 
-    if (verifyClient !== undefined) return verifyClient(request, reply).then(choose).then(accept)
-    const chosen = choose()
+    if (verifyClient !== undefined) return verifyClient(request, reply).then(() => chooseProtocol(served.options, handshake, request)).then(accept)
+    const chosen = chooseProtocol(served.options, handshake, request)
     return chosen instanceof Promise ? chosen.then(accept) : accept(chosen)
   }
 
@@ -180,8 +180,8 @@ export class SocketRoute {
   ): void {
     const { request } = reply
     const { remoteAddress } = request.raw.socket
-    const opening = { protocol: protocol ?? '', request, ...(remoteAddress !== undefined && { remoteAddress }) }
-    const connection = new Connection(socket, settings, opening)
+    const opening = { protocol: protocol ?? '', request }
+    const connection = new Connection(socket, settings, remoteAddress === undefined ? opening : { ...opening, remoteAddress })
     if (served.options.errorHandler !== undefined) replies.set(connection, reply)
     forgetSocket(instance.server, socket)
     // First the hub: when a listener is attached after `start`, reading begins.

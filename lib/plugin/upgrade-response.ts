@@ -9,12 +9,13 @@ type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[]
 const AGREEMENT = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions']
 
 /** What hooks have no say in when the answer is 101: the fields above, and those of a body, as it has none (RFC 9110 §8.6, RFC 9112 §6.1). */
-const SETTLED = [...AGREEMENT, 'connection', 'upgrade', 'content-length', 'transfer-encoding']
+const SETTLED: ReadonlySet<string> = new Set([...AGREEMENT, 'connection', 'upgrade', 'content-length', 'transfer-encoding'])
 
 export class UpgradeResponse extends ServerResponse {
   #agreement: Readonly<Record<string, string>> | undefined
   #isSealed = false
   #misanswer: number | undefined
+  #hearsDrain = false
 
   static {
     // What Fastify goes by: an answer that is sealed is none of its business any more. Defined so, as Node's types have a property
@@ -61,8 +62,18 @@ export class UpgradeResponse extends ServerResponse {
   }
 
   override write (chunk: unknown, ...rest: unknown[]): boolean {
+    if (this.#isSealed) return true
     // An overload for each way to leave something out; they go on as they came.
-    return this.#isSealed || super.write(chunk, ...rest as never[])
+    const hasRoom = super.write(chunk, ...rest as never[])
+    if (!hasRoom) this.#hearDrain()
+    return hasRoom
+  }
+
+  /** Node's own server does this for answers that are streamed. */
+  #hearDrain (): void {
+    if (this.#hearsDrain) return
+    this.#hearsDrain = true
+    this.socket?.on('drain', () => this.emit('drain'))
   }
 
   override end (...args: unknown[]): this {
@@ -89,12 +100,13 @@ export class UpgradeResponse extends ServerResponse {
   #switchHeaders (given: Headers | undefined): Headers | undefined {
     // As below.
     if (this.#agreement === undefined || Array.isArray(given)) return given
-    const headers = withLowerCaseNames(given)
-    for (const name of SETTLED) {
-      delete headers[name]
-      this.removeHeader(name)
+    for (const name of this.getHeaderNames()) if (SETTLED.has(name)) this.removeHeader(name)
+    const headers: OutgoingHttpHeaders = { ...this.#agreement }
+    for (const [name, value] of Object.entries(given ?? {})) {
+      const lowerCase = name.toLowerCase()
+      if (!SETTLED.has(lowerCase)) headers[lowerCase] = value
     }
-    return { ...headers, ...this.#agreement }
+    return headers
   }
 
   /** What follows an answer other than 101 is never read as a request: the peer must not send one. */

@@ -1,13 +1,20 @@
 // One upgrade on its way through Fastify, from the `upgrade` event to its answer. Owns the raw socket in between, the deadline,
 // and the places that it holds: a 101 hands the socket on, any other answer closes it. Knows nothing of routes.
+//
+// Most handshakes are answered before Fastify's router has returned. For those there is nothing to wait for, and so neither a
+// deadline nor listeners that look out for the peer: they come with `wait`.
 import { STATUS_CODES } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply } from 'fastify'
+import { wheel } from '../connection/timer-wheel.ts'
+import type { WheelEntry } from '../connection/timer-wheel.ts'
 import { abortRequest, quieten } from './late-reply.ts'
 import type { Place } from './quota.ts'
 import { UpgradeResponse } from './upgrade-response.ts'
+
+const NO_PLACES: readonly Place[] = []
 
 /** How long, in ms, bytes that nobody wants are read behind a refusal, so that closing does not reset the connection. */
 const LINGER = 1_000
@@ -58,7 +65,10 @@ export interface UpgradeTimes {
   readonly timeout: number
 }
 
-export class Upgrade {
+export class Upgrade implements WheelEntry {
+  wheelNext: WheelEntry | undefined = undefined
+  wheelPrevious: WheelEntry | undefined = undefined
+  wheelDue = 0
   readonly request: IncomingMessage
   /** The answer, an ordinary one: what Fastify writes here goes to the socket. */
   readonly response: UpgradeResponse
@@ -66,17 +76,18 @@ export class Upgrade {
   readonly #head: Buffer
   readonly #owner: UpgradeOwner
   readonly #startedAt: number
-  #deadline: NodeJS.Timeout | undefined
+  #timeout: number
+  /** Made when there is something to wait for: the peer left, or half-closed, which is the same before there is an answer. */
+  #onGone: (() => void) | undefined
   /** Fastify's reply, once a route is known. */
   #reply: FastifyReply | undefined
-  #places: readonly Place[] = []
+  #places: readonly Place[] = NO_PLACES
   #open: OpenSocket | undefined
   #settled = false
   /** Why it is refused, where that is known better than by the status. */
   #reason: string | undefined
-  #error: Error | undefined
 
-  /** Takes the socket over; from here on neither an error nor the end of it goes unnoticed. */
+  /** Takes the socket over: an error of it goes by unheard, and is there to be found when somebody looks. */
   constructor (request: IncomingMessage, socket: Duplex, head: Buffer, owner: UpgradeOwner, { startedAt, timeout }: UpgradeTimes) {
     this.request = request
     // Node's types ask for a network's socket; nothing here or there does.
@@ -84,20 +95,16 @@ export class Upgrade {
     this.#head = head
     this.#owner = owner
     this.#startedAt = startedAt
+    this.#timeout = timeout
     // Node took all its listeners off: without one of ours a reset would end the process.
-    socket.on('error', this.#onError)
+    socket.on('error', destroyFailed)
     // `timeout` listeners of Fastify's onTimeout hook stay; the server's own timeouts are for requests.
-    if ('setTimeout' in socket && typeof socket.setTimeout === 'function') socket.setTimeout(0)
+    if ('timeout' in socket && socket.timeout) this.#socket.setTimeout(0)
 
     const response = new UpgradeResponse(request)
     this.response = response
     response.assignSocket(this.#socket)
-    socket.once('end', this.#onGone)
-    socket.once('close', this.#onGone)
-    socket.on('drain', this.#onDrain)
-    response.once('finish', this.#onFinish)
     upgrades.set(request, this)
-    this.#setDeadline(timeout)
   }
 
   /** Fastify's reply, once a route is known. */
@@ -114,8 +121,23 @@ export class Upgrade {
   enterRoute (reply: FastifyReply, timeout: number): boolean {
     if (this.#settled || this.#reply !== undefined) return false
     this.#reply = reply
-    this.#setDeadline(timeout)
+    if (timeout === this.#timeout) return true
+    this.#timeout = timeout
+    if (this.#onGone !== undefined) this.#setDeadline()
     return true
+  }
+
+  /**
+   * Goes on when Fastify's router has returned: with what follows the answer if that is out already, else the answer is waited for,
+   * and the deadline runs.
+   */
+  wait (): void {
+    if (this.#settled) return
+    if (this.response.writableFinished) return this.#onFinish()
+    this.#onGone = () => this.#onLeft()
+    this.#socket.on('end', this.#onGone).on('close', this.#onGone)
+    this.response.once('finish', () => this.#onFinish())
+    this.#setDeadline()
   }
 
   /** Keeps a place until the upgrade is over; if it ends with a 101, until the socket is gone. */
@@ -165,14 +187,12 @@ export class Upgrade {
     return this.#socket
   }
 
-  #setDeadline (timeout: number): void {
-    clearTimeout(this.#deadline)
-    this.#deadline = setTimeout(this.#onOverdue, Math.max(0, this.#startedAt + timeout - performance.now()))
+  #setDeadline (): void {
+    wheel.schedule(this, this.#startedAt + this.#timeout - wheel.now())
   }
 
-  // Listeners are fields, so that they can be taken off again.
-
-  readonly #onOverdue = (): void => {
+  /** The deadline has passed. */
+  onDue (): void {
     const { response, request } = this
     // A hook has hijacked the reply and serves the socket itself.
     if (hasReader(this.#socket)) return this.#owner.onHijacked(this.release())
@@ -190,26 +210,19 @@ export class Upgrade {
     })
   }
 
-  readonly #onError = (error: Error): void => {
-    this.#error = error
-    this.#socket.destroy()
-  }
-
-  /** The peer left, or half-closed, which is the same before there is an answer. */
-  readonly #onGone = (): void => {
+  #onLeft (): void {
     if (this.#settled) return
     this.#settle()
     this.#hush()
-    this.#owner.onGone(this, this.#error)
+    this.#tellGone()
     this.#destroy()
   }
 
-  /** Node's own server does this for answers that are streamed. */
-  readonly #onDrain = (): void => {
-    this.response.emit('drain')
+  #tellGone (): void {
+    this.#owner.onGone(this, this.#socket.errored ?? undefined)
   }
 
-  readonly #onFinish = (): void => {
+  #onFinish (): void {
     const socket = this.#socket
     const { response } = this
     if (this.#settled) {
@@ -230,19 +243,21 @@ export class Upgrade {
     }
     if (isGone) {
       socket.destroy()
-      this.#owner.onGone(this, this.#error)
+      this.#tellGone()
       return
     }
     open(socket, this.#head)
-    socket.off('error', this.#onError)
+    socket.off('error', destroyFailed)
   }
 
   /** @param isOpening - a connection begins: its places stay taken */
   #settle (isOpening = false): void {
     if (this.#settled) return
     this.#settled = true
-    clearTimeout(this.#deadline)
-    this.#socket.off('end', this.#onGone).off('close', this.#onGone).off('drain', this.#onDrain)
+    if (this.#onGone !== undefined) {
+      wheel.cancel(this)
+      this.#socket.off('end', this.#onGone).off('close', this.#onGone)
+    }
     upgrades.set(this.request, undefined)
     if (isOpening) keepUntilClosed(this.#socket, this.#places)
     else for (const place of this.#places) place.end()
@@ -259,6 +274,11 @@ export class Upgrade {
     // Else `request.signal` and onRequestAbort hooks never hear of it.
     this.request.destroy()
   }
+}
+
+/** One listener for all sockets: `this` tells which one it is. Most have destroyed themselves by then. */
+function destroyFailed (this: Duplex): void {
+  this.destroy()
 }
 
 /**

@@ -30,6 +30,7 @@ export interface ExtensionOffer {
  * @param lines - the field's value, or one for each line
  */
 export function parseExtensions (lines: string | readonly string[]): ExtensionOffer[] {
+  if (lines.length === 0) return []
   return (typeof lines === 'string' ? [lines] : lines).flatMap(splitList).map(readExtension).filter(offer => offer !== undefined)
 }
 

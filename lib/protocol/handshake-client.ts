@@ -6,7 +6,7 @@ import { findStranger, formatExtensions, parseAgreedExtensions } from './extensi
 import type { ExtensionOffer } from './extensions.ts'
 import { HandshakeError, checkHeader } from './handshake-errors.ts'
 import { WEBSOCKET_VERSION, checkSubprotocol, computeAcceptKey, isHost, isKey } from './handshake.ts'
-import { collectFieldLines, hasListMember, isSameToken, readSingle } from './header-fields.ts'
+import { hasListMember, isSameToken, readFieldLines, readSingle } from './header-fields.ts'
 
 /** What a client offers, and asks its server for. */
 export interface HandshakeOffer {
@@ -93,14 +93,14 @@ export function buildRequest (request: HandshakeRequest): string {
  */
 export function judgeResponse (response: ResponseHead, offer: HandshakeOffer): HandshakeAgreement {
   if (response.statusCode !== 101) throw new HandshakeError('FST_WS_REFUSED', { answered: response.statusCode })
-  const fields = collectFieldLines(response.rawHeaders)
+  const { rawHeaders } = response
   // The whole value here, while a request may list more: the server has chosen.
-  if (!isSameToken(readSingle(fields, 'upgrade') ?? '', 'websocket')) throw new HandshakeError('FST_WS_ANSWER_UPGRADE')
-  if (!hasListMember(fields.get('connection') ?? [], 'upgrade')) throw new HandshakeError('FST_WS_ANSWER_CONNECTION')
-  if (readSingle(fields, 'sec-websocket-accept') !== computeAcceptKey(offer.key)) throw new HandshakeError('FST_WS_ANSWER_ACCEPT')
+  if (!isSameToken(readSingle(rawHeaders, 'upgrade') ?? '', 'websocket')) throw new HandshakeError('FST_WS_ANSWER_UPGRADE')
+  if (!hasListMember(readFieldLines(rawHeaders, 'connection'), 'upgrade')) throw new HandshakeError('FST_WS_ANSWER_CONNECTION')
+  if (readSingle(rawHeaders, 'sec-websocket-accept') !== computeAcceptKey(offer.key)) throw new HandshakeError('FST_WS_ANSWER_ACCEPT')
   return {
-    protocol: readSubprotocol(fields.get('sec-websocket-protocol') ?? [], offer.protocols ?? []),
-    extensions: readExtensions(fields.get('sec-websocket-extensions') ?? [], offer.extensions ?? [])
+    protocol: readSubprotocol(readFieldLines(rawHeaders, 'sec-websocket-protocol'), offer.protocols ?? []),
+    extensions: readExtensions(readFieldLines(rawHeaders, 'sec-websocket-extensions'), offer.extensions ?? [])
   }
 }
 

@@ -1,12 +1,11 @@
 // The server's half of the opening handshake (RFC 6455 §4.2): judge a request, build the 101.
 // Knows no socket and no Fastify: header fields in, header fields out.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { UsageError } from './errors.ts'
 import { findStranger, parseAgreedExtensions, parseExtensions } from './extensions.ts'
 import type { ExtensionOffer } from './extensions.ts'
 import { HandshakeError } from './handshake-errors.ts'
-import { collectFieldLines, hasListMember, isToken, readSingle, splitList } from './header-fields.ts'
-import type { FieldLines } from './header-fields.ts'
+import { hasListMember, isToken, readFieldLines, readSingle, splitList } from './header-fields.ts'
 
 /** What the server looks at, as an `http.IncomingMessage` has it. */
 export interface RequestHead {
@@ -68,18 +67,18 @@ export function judgeRequest (request: RequestHead, maxHeaderFields: number = MA
   if (!isHttp11OrLater(request.httpVersion)) throw new HandshakeError('FST_WS_HTTP_VERSION')
   if (maxHeaderFields > 0 && request.rawHeaders.length >= 2 * maxHeaderFields) throw new HandshakeError('FST_WS_TOO_MANY_HEADERS')
 
-  const fields = collectFieldLines(request.rawHeaders)
-  if (!isHost(readSingle(fields, 'host'))) throw new HandshakeError('FST_WS_INVALID_HOST')
+  const { rawHeaders } = request
+  if (!isHost(readSingle(rawHeaders, 'host'))) throw new HandshakeError('FST_WS_INVALID_HOST')
   // `websocket/13` is not accepted: the field must have the value "websocket", and the version has a field of its own.
-  if (!hasListMember(fields.get('upgrade') ?? [], 'websocket')) throw new HandshakeError('FST_WS_UPGRADE_REQUIRED')
-  if (!hasListMember(fields.get('connection') ?? [], 'upgrade')) throw new HandshakeError('FST_WS_CONNECTION_WITHOUT_UPGRADE')
+  if (!hasListMember(readFieldLines(rawHeaders, 'upgrade'), 'websocket')) throw new HandshakeError('FST_WS_UPGRADE_REQUIRED')
+  if (!hasListMember(readFieldLines(rawHeaders, 'connection'), 'upgrade')) throw new HandshakeError('FST_WS_CONNECTION_WITHOUT_UPGRADE')
   // Before the key, which other versions write differently: their clients should learn which version to speak (§4.4).
-  checkVersion(fields.get('sec-websocket-version') ?? [])
-  const key = readSingle(fields, 'sec-websocket-key')
+  checkVersion(readFieldLines(rawHeaders, 'sec-websocket-version'))
+  const key = readSingle(rawHeaders, 'sec-websocket-key')
   if (!isKey(key)) throw new HandshakeError('FST_WS_INVALID_KEY')
-  checkNoBody(fields)
-  const protocols = readSubprotocols(fields.get('sec-websocket-protocol') ?? [])
-  const extensions = parseExtensions(fields.get('sec-websocket-extensions') ?? [])
+  checkNoBody(rawHeaders)
+  const protocols = readSubprotocols(readFieldLines(rawHeaders, 'sec-websocket-protocol'))
+  const extensions = parseExtensions(readFieldLines(rawHeaders, 'sec-websocket-extensions'))
   return { key, protocols, extensions }
 }
 
@@ -115,7 +114,7 @@ export function buildResponseHeaders (handshake: Handshake, chosen: HandshakeCho
 
 /** Computes the Sec-WebSocket-Accept that answers a key (§4.2.2). */
 export function computeAcceptKey (key: string): string {
-  return createHash('sha1').update(key + ACCEPT_GUID, 'latin1').digest('base64')
+  return hash('sha1', key + ACCEPT_GUID, 'base64')
 }
 
 /** Tells whether `key` is a Sec-WebSocket-Key: the base64 of 16 bytes (§4.2.1). */
@@ -139,6 +138,7 @@ export function checkSubprotocol (name: unknown): asserts name is string {
 }
 
 function isHttp11OrLater (version: string): boolean {
+  if (version === '1.1') return true
   const [major, minor = '0'] = version.split('.')
   return Number(major) > 1 || (Number(major) === 1 && Number(minor) >= 1)
 }
@@ -150,15 +150,16 @@ function checkVersion (lines: readonly string[]): void {
 }
 
 /** What follows the head are frames (§4.1). With a body announced, an intermediary could take them for it, and we the body for frames. */
-function checkNoBody (fields: FieldLines): void {
-  const lengths = fields.get('content-length') ?? []
-  if (fields.has('transfer-encoding') || lengths.some(length => length !== '0')) throw new HandshakeError('FST_WS_UNEXPECTED_BODY')
+function checkNoBody (rawHeaders: readonly string[]): void {
+  const hasLength = readFieldLines(rawHeaders, 'content-length').some(length => length !== '0')
+  if (hasLength || readFieldLines(rawHeaders, 'transfer-encoding').length > 0) throw new HandshakeError('FST_WS_UNEXPECTED_BODY')
 }
 
 /** Reads the offered subprotocols; the field may have several lines (§11.3.4), but a line without a name is none (§4.1). */
 function readSubprotocols (lines: readonly string[]): string[] {
+  if (lines.length === 0) return []
   const protocols = lines.flatMap(splitList)
-  const malformed = lines.length > 0 && protocols.length === 0
+  const malformed = protocols.length === 0
   // §4.1: all unique. Names that differ in case are different names.
   if (malformed || !protocols.every(isToken) || new Set(protocols).size !== protocols.length) {
     throw new HandshakeError('FST_WS_INVALID_SUBPROTOCOLS')

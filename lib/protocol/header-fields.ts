@@ -97,7 +97,8 @@ export function splitList (line: string): string[] {
 
 /** Tells whether a list, over all its field lines, has a member that is the token `name` (lower case) in any case. */
 export function hasListMember (lines: readonly string[], name: string): boolean {
-  return lines.some(line => splitList(line).some(member => isSameToken(member, name)))
+  // A list of one member needs no splitting.
+  return lines.some(line => isSameToken(line, name) || splitList(line).some(member => isSameToken(member, name)))
 }
 
 /**
@@ -106,33 +107,33 @@ export function hasListMember (lines: readonly string[], name: string): boolean 
  * Only ASCII: U+212A (Kelvin) has `k` as its lower case, and is no token character.
  */
 export function isSameToken (text: string, name: string): boolean {
-  return text.length === name.length && isToken(text) && text.toLowerCase() === name
+  return text === name || (text.length === name.length && isToken(text) && text.toLowerCase() === name)
 }
 
-/** The values of all field lines, trimmed, by the field's name in lower case; in order of arrival. */
-export type FieldLines = ReadonlyMap<string, readonly string[]>
+const NO_LINES: readonly string[] = []
 
 /**
- * Collects field lines by name, so that a repeated one stays visible.
+ * Reads the lines of one field, so that a repeated one stays visible: their values, trimmed, in order of arrival.
  *
  * @param rawHeaders - name, value, name, value..., as in `http.IncomingMessage`
+ * @param name - in lower case
  */
-export function collectFieldLines (rawHeaders: readonly string[]): FieldLines {
-  const fields = new Map<string, string[]>()
+export function readFieldLines (rawHeaders: readonly string[], name: string): readonly string[] {
+  let lines: string[] | undefined
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]?.toLowerCase() ?? ''
-    const value = trimWhitespace(rawHeaders[at + 1] ?? '')
-    const lines = fields.get(name)
-    if (lines === undefined) fields.set(name, [value])
-    else lines.push(value)
+    const given = rawHeaders[at] ?? ''
+    // Few names have the same length, and only those are looked at.
+    if (given.length !== name.length || given.toLowerCase() !== name) continue
+    lines ??= []
+    lines.push(trimWhitespace(rawHeaders[at + 1] ?? ''))
   }
-  return fields
+  return lines ?? NO_LINES
 }
 
 /** Reads a field that must have exactly one line; `undefined` for none and for more. */
-export function readSingle (fields: FieldLines, name: string): string | undefined {
-  const lines = fields.get(name)
-  return lines?.length === 1 ? lines[0] : undefined
+export function readSingle (rawHeaders: readonly string[], name: string): string | undefined {
+  const lines = readFieldLines(rawHeaders, name)
+  return lines.length === 1 ? lines[0] : undefined
 }
 
 function isWhitespace (code: number): boolean {
