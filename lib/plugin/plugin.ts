@@ -13,7 +13,7 @@ import { checkRoutes, findRegistration, findSocketRoute, isObserved, register } 
 import { useServer } from './server-state.ts'
 import type { ServerState } from './server-state.ts'
 import { addShutdown } from './shutdown.ts'
-import { findUpgrade, isHandshake } from './upgrade.ts'
+import { findUpgrade, isHandshake, isUpgrade } from './upgrade.ts'
 
 async function plugin (fastify: FastifyInstance, given: WebSocketPluginOptions): Promise<void> {
   const options = readPluginOptions(given)
@@ -37,7 +37,7 @@ async function plugin (fastify: FastifyInstance, given: WebSocketPluginOptions):
 }
 
 function decorate (fastify: FastifyInstance, state: ServerState): void {
-  fastify.decorateRequest('ws', { getter () { return isHandshake(this.raw) } })
+  fastify.decorateRequest('ws', { getter () { return isUpgrade(this.raw) } })
   // The nearest registration's, as a context within may listen on another server.
   fastify.decorate('websocket', { getter () { return hubOf(this) } })
   fastify.decorate('websocketServer', { getter () { return viewOf(hubOf(this)) } })
@@ -59,7 +59,7 @@ function viewOf (hub: Hub): WebSocketServerView {
 
 /** The onRequest hook: a handshake is let in by its route, before anything else runs for it. One that came to none gets its answer here. */
 function admit (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
-  if (!isHandshake(request.raw)) return done()
+  if (!isHandshake(reply.raw)) return done()
   const route = findSocketRoute(request.routeOptions.config)
   if (route === undefined || request.is404) return refuseStray(this, request, reply, done)
   let checked: void | Promise<void>
@@ -74,7 +74,7 @@ function admit (this: FastifyInstance, request: FastifyRequest, reply: FastifyRe
 
 /** A handshake that came to no WebSocket route gets an answer before a handler takes it for a request. */
 function refuseStray (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
-  const upgrade = findUpgrade(request.raw)
+  const upgrade = findUpgrade(reply.raw)
   if (request.is404) {
     // Another listener of `upgrade` may know the path; if none does, the socket does not stay open for long.
     const state = findRegistration(instance)?.state

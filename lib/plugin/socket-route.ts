@@ -127,7 +127,7 @@ export class SocketRoute {
    * @throws, or rejects with, what becomes the answer
    */
   admit (request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
-    const upgrade = findUpgrade(request.raw)
+    const upgrade = findUpgrade(reply.raw)
     // The client has left already, or there is none: hooks run for HTTP as well.
     if (upgrade !== undefined) return this.#served?.admission.admit(upgrade, request, reply)
   }
@@ -136,8 +136,8 @@ export class SocketRoute {
     const served = this.#served
     // The plugin is not here; the options may be another one's.
     if (served === undefined) return this.#declared.handler.call(instance, request, reply)
-    if (!isHandshake(request.raw)) return served.onHttp.call(instance, request, reply)
-    const upgrade = findUpgrade(request.raw)
+    if (!isHandshake(reply.raw)) return served.onHttp.call(instance, request, reply)
+    const upgrade = findUpgrade(reply.raw)
     // The client left while hooks ran.
     if (upgrade === undefined) return reply.hijack()
     try {
@@ -162,7 +162,7 @@ export class SocketRoute {
     const settings = this.#settingsFor(served, request, reply)
     const accept = (protocol: string | undefined): void => {
       // Answered without it: the client has left, or the time was up.
-      if (findUpgrade(request.raw) !== upgrade) return void reply.hijack()
+      if (findUpgrade(reply.raw) !== upgrade) return void reply.hijack()
       const headers = buildResponseHeaders(handshake, { protocol })
       reply.code(101).headers(headers)
       upgrade.accept(headers, (socket, head) => this.#open(served, instance, settings, protocol, reply, socket, head))
@@ -238,7 +238,7 @@ export class SocketRoute {
 
 /** A handshake that fails here is refused by Fastify with the error; where it has been answered without it meanwhile, nobody is left to hear. */
 function refuse (error: unknown, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (findUpgrade(request.raw) !== upgrade) {
+  if (findUpgrade(reply.raw) !== upgrade) {
     request.log.debug({ err: error }, 'a WebSocket handshake failed after it had been answered, or its client had left')
     return reply.hijack()
   }

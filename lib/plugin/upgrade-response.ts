@@ -2,6 +2,7 @@
 // the connection open, and every other answer says so; an answer that was given is not added to by whoever comes late.
 import { ServerResponse } from 'node:http'
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http'
+import type { Upgrade } from './upgrade.ts'
 
 type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[]
 
@@ -12,6 +13,8 @@ const AGREEMENT = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websoc
 const SETTLED: ReadonlySet<string> = new Set([...AGREEMENT, 'connection', 'upgrade', 'content-length', 'transfer-encoding'])
 
 export class UpgradeResponse extends ServerResponse {
+  /** What waits for this answer, until that is over. */
+  upgrade: Upgrade | undefined
   #agreement: Readonly<Record<string, string>> | undefined
   #isSealed = false
   #misanswer: number | undefined
@@ -25,8 +28,9 @@ export class UpgradeResponse extends ServerResponse {
     })
   }
 
-  constructor (request: IncomingMessage) {
+  constructor (request: IncomingMessage, upgrade?: Upgrade) {
     super(request)
+    this.upgrade = upgrade
     this.shouldKeepAlive = false
   }
 

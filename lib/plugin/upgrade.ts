@@ -29,17 +29,20 @@ export interface Refusal extends Error {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-// Nothing is hung on the request: this leads from it to its upgrade, and stays when the upgrade is over, without it.
-const upgrades = new WeakMap<object, Upgrade | undefined>()
-
-/** Tells whether a raw request is, or was, a WebSocket handshake. */
-export function isHandshake (request: object): boolean {
-  return upgrades.has(request)
+/** Tells whether a raw request is, or was, one for an upgrade: Node's own mark, which it takes off what goes to the HTTP server's listeners. */
+export function isUpgrade (request: object): boolean {
+  // Undocumented. A map of our own would be one more thing to keep for each connection.
+  return (request as { upgrade?: unknown }).upgrade === true
 }
 
-/** Finds the upgrade of a raw request that waits for its answer. */
-export function findUpgrade (request: object): Upgrade | undefined {
-  return upgrades.get(request)
+/** Tells whether the answer to a request is that to a WebSocket handshake which this plugin has taken. */
+export function isHandshake (response: object): boolean {
+  return response instanceof UpgradeResponse
+}
+
+/** Finds the upgrade that waits for this answer. */
+export function findUpgrade (response: object): Upgrade | undefined {
+  return response instanceof UpgradeResponse ? response.upgrade : undefined
 }
 
 export interface UpgradeOwner {
@@ -101,10 +104,9 @@ export class Upgrade implements WheelEntry {
     // `timeout` listeners of Fastify's onTimeout hook stay; the server's own timeouts are for requests.
     if ('timeout' in socket && socket.timeout) this.#socket.setTimeout(0)
 
-    const response = new UpgradeResponse(request)
+    const response = new UpgradeResponse(request, this)
     this.response = response
     response.assignSocket(this.#socket)
-    upgrades.set(request, this)
   }
 
   /** Fastify's reply, once a route is known. */
@@ -258,7 +260,7 @@ export class Upgrade implements WheelEntry {
       wheel.cancel(this)
       this.#socket.off('end', this.#onGone).off('close', this.#onGone)
     }
-    upgrades.set(this.request, undefined)
+    this.response.upgrade = undefined
     if (isOpening) keepUntilClosed(this.#socket, this.#places)
     else for (const place of this.#places) place.end()
     this.#owner.onSettled(this)

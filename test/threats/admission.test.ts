@@ -280,7 +280,7 @@ t.test('T39 a flood of 5,000 handshakes', async (t) => {
   const made = await makeApp(t, { server: { logger: false }, plugin: { maxPendingHandshakes: 50, maxConnections: 100 } })
   const { app } = made
   let most = 0
-  app.get('/ws', { websocket: true, onRequest: async () => { most = Math.max(most, app.websocket.metrics().pending); await sleep(5) } }, () => {})
+  app.get('/ws', { websocket: true, onRequest: async () => { most = Math.max(most, app.websocket.metrics().pending); await sleep(25) } }, () => {})
   app.get('/rest', async () => 'rest')
   const port = await made.listen()
   const statuses = new Map<number, number>()
