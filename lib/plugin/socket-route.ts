@@ -22,6 +22,7 @@ import { readRouteOptions } from './options.ts'
 import type { RouteSettings } from './options.ts'
 import type { DeclaredRoute, Registration } from './registration.ts'
 import { RouteCodec } from './route-codec.ts'
+import { shareStrings } from './shared-strings.ts'
 import { forgetSocket } from './silent-sockets.ts'
 import { findUpgrade, isHandshake } from './upgrade.ts'
 import type { Upgrade } from './upgrade.ts'
@@ -180,6 +181,8 @@ export class SocketRoute {
   ): void {
     const { request } = reply
     const { remoteAddress } = request.raw.socket
+    // The request stays as long as the connection.
+    shareStrings(request.raw)
     const opening = { protocol: protocol ?? '', request }
     const connection = new Connection(socket, settings, remoteAddress === undefined ? opening : { ...opening, remoteAddress })
     if (served.options.errorHandler !== undefined) replies.set(connection, reply)
