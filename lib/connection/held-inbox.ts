@@ -26,14 +26,15 @@ export class HeldInbox extends Inbox {
   readonly #options: InboxOptions
   /** Messages may go to the application: there is somebody to hear them. */
   #released = false
-  #heldFor: HeldFor = 'handler'
+  #heldFor: HeldFor
   #paused = false
   /** The peer has to read first. */
   #isAhead = false
 
-  /** Holds all messages until `admit`. */
-  constructor (owner: HeldInboxOwner, options: InboxOptions) {
+  /** Holds all messages until `admit`; the owner hears nothing of it. @param heldFor - as `holdFor` has been told, of a former inbox */
+  constructor (owner: HeldInboxOwner, options: InboxOptions, heldFor: HeldFor = 'handler') {
     super(owner, options)
+    this.#heldFor = heldFor
     this.#owner = owner
     this.#options = options
     this.hold()

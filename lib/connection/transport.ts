@@ -474,12 +474,12 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     return protocol
   }
 
+  /** Whoever asks for the inbox may be in the midst of anything: nothing is called back here. */
   #makeInbox (): HeldInbox {
     this.#stayAwake()
-    const inbox = new HeldInbox(this, this.#settings)
-    this.#inbox = inbox
-    if (this.#is(Flag.HeldForEnd)) inbox.holdFor('end')
+    const inbox = new HeldInbox(this, this.#settings, this.#is(Flag.HeldForEnd) ? 'end' : 'handler')
     inbox.admit()
+    this.#inbox = inbox
     return inbox
   }
 

@@ -135,6 +135,17 @@ t.test('a handler that has not settled may listen, be silent for long, and liste
   }
 })
 
+t.test('T57 a rate limit that pauses holds on through a silence of the application', async t => {
+  const { connection, peer } = await openPair(t, { rateLimit: { messages: 20, perSeconds: 0.2, onLimit: 'pause' }, handler () {} })
+  const got: string[] = []
+  connection.on('message', (text: string) => { got.push(text) })
+  connection.on('close', () => {})
+  const start = performance.now()
+  peer.text(...Array.from({ length: 80 }, (_, i) => `${i}`))
+  await untilTrue(() => got.length === 80)
+  t.ok(performance.now() - start > 400, '20 at once, and 100 a second')
+})
+
 t.test('whenever it comes to rest, no byte and no answer is lost', async () => {
   await fc.assert(fc.asyncProperty(fc.array(fc.nat(40), { minLength: 1, maxLength: 12 }), fc.array(fc.nat(300), { maxLength: 6 }), async (texts, cuts) => {
     const { connection, peer } = await openPair(t)
