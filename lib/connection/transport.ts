@@ -12,6 +12,7 @@ import type { Scanners } from '../protocol/scanners.ts'
 import type { State } from '../protocol/state.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { HeartbeatOwner, HeartbeatTimes } from './heartbeat.ts'
+import { Deadline } from './deadline.ts'
 import { HeldInbox } from './held-inbox.ts'
 import type { HeldFor, HeldInboxOwner } from './held-inbox.ts'
 import { Lifetime } from './lifetime.ts'
@@ -114,7 +115,7 @@ class Extras {
   lifetime: Lifetime | undefined
   /** Data of the pong that the application awaits. */
   awaitedPong: Buffer | undefined
-  closeTimer: NodeJS.Timeout | undefined
+  closeDeadline: Deadline | undefined
   endTimer: NodeJS.Timeout | undefined
 }
 
@@ -291,13 +292,13 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     }
     this.outbox.sendBytes(Opcode.Close, payload)
     this.#stopWatch()
-    this.#startCloseTimer()
+    this.#startCloseDeadline()
   }
 
   onClose (): void {
     // A client waits for the server to end the TCP connection (RFC 6455 §7.1.1); a server ends it now.
     if (this.#settings.role === 'server') this.#endSocket()
-    else this.#startCloseTimer()
+    else this.#startCloseDeadline()
     this.#updateFlow()
   }
 
@@ -433,7 +434,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   }
 
   onSocketClose (): void {
-    clearTimeout(this.#extras?.closeTimer)
+    this.#extras?.closeDeadline?.stop()
     clearTimeout(this.#extras?.endTimer)
     if (this.state !== 'closed') this.#core.receiveEof()
     this.#stopWatch()
@@ -550,17 +551,6 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     if (!wasFlowing && !this.#is(Flag.Flowing)) this.#pauseSocket()
   }
 
-  /**
-   * The peer has ended its side. Bytes that wait in the parser come first, and answers to messages before its Close frame; and
-   * while this side does not read, as if it had not seen it.
-   */
-  #onEnd (): void {
-    this.#set(Flag.Ended)
-    if (!this.#is(Flag.Flowing) || this.#core.hasUnread || this.#core.isEnding) return
-    this.#core.receiveEof()
-    this.#endSocket()
-  }
-
   /** Messages that are held, for a listener or for a peer that reads slowly, are no handler's fault: they have all of `closeTimeout`. */
   #onEndOverdue (): void {
     const isHeld = this.inbox.waitsForPeer || !this.inbox.isReleased
@@ -588,13 +578,14 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   #endSocket (): void {
     this.#stopWatch()
     this.#outbox?.flush()
-    this.#socket.end()
-    this.#startCloseTimer()
+    // A second end is an error with a stack, which costs more than all the rest of a close.
+    if (!this.#socket.writableEnded) this.#socket.end()
+    this.#startCloseDeadline()
   }
 
-  #startCloseTimer (): void {
+  #startCloseDeadline (): void {
     if (this.#socket.destroyed) return
-    this.#allExtras.closeTimer ??= setTimeout(() => this.#socket.destroy(), this.#settings.closeTimeout)
+    this.#allExtras.closeDeadline ??= new Deadline(this.#settings.closeTimeout, () => this.#socket.destroy())
   }
 
   /**

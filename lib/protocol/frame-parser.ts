@@ -78,6 +78,11 @@ export class FrameParser {
     return this.#stopped && this.#rest !== undefined
   }
 
+  /** True when it keeps no byte, be it of a header that is not all there, and is inside no payload. */
+  get isEmpty (): boolean {
+    return this.#rest === undefined && this.#cut === undefined
+  }
+
   /**
    * Reads one chunk, calling the receiver for all that is in it.
    *

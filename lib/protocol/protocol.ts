@@ -141,12 +141,7 @@ export class Protocol implements FrameReceiver {
    * while it reads and between two calls.
    */
   isAsNew (): boolean {
-    if (this.#state !== 'open' || this.#putOff !== undefined || this.#assembler.inMessage) return false
-    // A paused parser tells of every byte that it keeps, those of a header that is not all there too.
-    this.#parser.pause()
-    const isEmpty = !this.#parser.hasUnread
-    this.#parser.resume()
-    return isEmpty
+    return this.#state === 'open' && this.#putOff === undefined && !this.#assembler.inMessage && this.#parser.isEmpty
   }
 
   /** Stops calling the sink after the current frame; what has come behind it waits. */
