@@ -260,7 +260,7 @@ export class Connection extends Listeners {
     if (!this.#queue(outbox, data, message)) return false
     if (!outbox.isOverHighWaterMark()) return true
     // Where the alternative is to close: what the peer asks for waits until it has read what it asked for before.
-    if ((this.#settings.slowConsumer ?? 'close') === 'close') transport.inbox.waitForPeer()
+    if ((this.#settings.slowConsumer ?? 'close') === 'close' && transport.inbox.isBusy && outbox.isHeldUp()) transport.inbox.waitForPeer()
     return false
   }
 

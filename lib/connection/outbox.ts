@@ -94,6 +94,12 @@ export class Outbox implements SlabWriter {
     return true
   }
 
+  /** Asks the same of the peer, once the above is true: the socket is offered everything, and what it does not take is for a peer that does not read. */
+  isHeldUp (): boolean {
+    this.#offer()
+    return this.#waiting() > this.#highWaterMark
+  }
+
   /**
    * Asks whether a payload may wait behind what waits already; once false, `onRoom` and `onDrain` follow. What the socket has not
    * been offered yet is offered to it first. Where no more than `highWaterMark` bytes wait any payload may, however large: `send`
@@ -108,9 +114,7 @@ export class Outbox implements SlabWriter {
     const bound = typeof data === 'string' ? data.length * 3 : data.length
     if (this.#waiting() + bound <= maxBufferedAmount) return true
     const wasDue = this.#drainDue
-    // Before the flush, so that the last of its writes tells when it is done.
-    this.#drainDue = true
-    this.flush()
+    this.#offer()
     const waiting = this.bufferedAmount
     if (waiting > this.#highWaterMark && waiting + Buffer.byteLength(data) > maxBufferedAmount) return false
     this.#drainDue = wasDue
@@ -263,6 +267,12 @@ export class Outbox implements SlabWriter {
     this.#isBacklogged = socket.writableLength > 0
     const lent = fromSlab && this.#isBacklogged
     for (const { slab } of chunks) slab?.release(lent)
+  }
+
+  /** Writes all that waits, and has the last of the writes tell when it is done: from here on `onDrain` is due. */
+  #offer (): void {
+    this.#drainDue = true
+    this.flush()
   }
 
   /** As `bufferedAmount`. */
