@@ -7,6 +7,9 @@ import type { Role } from './role.ts'
 
 const FIN = 0x80
 
+/** Up to this length a loop is quicker than a call into the engine (bench/micro). */
+const SHORT = 32
+
 /** Shape of a frame besides its payload. */
 export interface FrameOptions {
   /** A client's frames are masked with a fresh key (§5.1, §5.3). */
@@ -38,7 +41,8 @@ export function writeFrame (target: Buffer, offset: number, role: Role, opcode: 
   const masked = role === 'client'
   const headerEnd = writeFrameHeader(target, offset, FIN | opcode, payload.length, masked)
   const payloadStart = masked ? headerEnd + 4 : headerEnd
-  payload.copy(target, payloadStart)
+  if (payload.length <= SHORT) for (let i = 0; i < payload.length; i++) target[payloadStart + i] = payload[i]!
+  else payload.copy(target, payloadStart)
   const end = payloadStart + payload.length
   if (masked) maskPayload(target, headerEnd, end)
   return end
@@ -54,13 +58,24 @@ export function writeFrame (target: Buffer, offset: number, role: Role, opcode: 
 export function writeTextFrame (target: Buffer, offset: number, role: Role, text: string): number {
   const masked = role === 'client'
   const guess = offset + frameHeaderLength(text.length, masked)
-  const length = target.write(text, guess, 'utf8')
+  const length = text.length <= SHORT ? writeShortText(target, guess, text) : target.write(text, guess, 'utf8')
   const payloadStart = offset + frameHeaderLength(length, masked)
   if (payloadStart !== guess) target.copyWithin(payloadStart, guess, guess + length)
   const headerEnd = writeFrameHeader(target, offset, FIN | Opcode.Text, length, masked)
   const end = payloadStart + length
   if (masked) maskPayload(target, headerEnd, end)
   return end
+}
+
+/** Writes UTF-8, one character after the other as long as they are ASCII. @returns the bytes that it takes */
+function writeShortText (target: Buffer, offset: number, text: string): number {
+  let seen = 0
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    seen |= unit
+    target[offset + i] = unit
+  }
+  return seen < 0x80 ? text.length : target.write(text, offset, 'utf8')
 }
 
 /**

@@ -17,8 +17,8 @@ import type { WasmScanner } from './wasm-scanner.ts'
 
 /** What a parser calls, frame by frame. `header` and `bytes` are the parser's own: they change after the call. */
 export interface FrameReceiver extends HeaderContext {
-  /** A text that is a whole message in one frame, all of it ASCII: the frame of most messages. */
-  onAsciiText (text: string): void
+  /** A message in one frame that needs no second look, as most do: a text that is all ASCII, or bytes. */
+  onSimpleMessage (opcode: number, data: string | Buffer): void
   /**
    * Any other frame whose payload is all in `bytes`, unmasked, from `start`; every control frame comes this way.
    *
@@ -38,8 +38,8 @@ export interface FrameReceiver extends HeaderContext {
   onFrameEnd (header: FrameHeader): void
 }
 
-/** Of a frame's bits: FIN, the reserved bits, the opcode, whether there is a mask, and the flag. */
-const ASCII_TEXT_BITS = 0xff | 0x8000 | IS_ASCII
+/** Of a frame's bits: FIN, the reserved bits, the opcode and whether there is a mask. */
+const MESSAGE_BITS = 0xff | 0x8000
 
 /** Frames of the first scan behind a pause: few may be wanted before the next one. */
 const FRAMES_AFTER_PAUSE = 16
@@ -56,8 +56,10 @@ const sharedHeader: FrameHeader = createFrameHeader()
 export class FrameParser {
   readonly #receiver: FrameReceiver
   readonly #scanners: Scanners
-  /** What `ASCII_TEXT_BITS` are in a whole text, all ASCII. */
+  readonly #lends: boolean
+  /** What `MESSAGE_BITS` are in a message of one frame: a text, all ASCII, and bytes. */
   readonly #asciiText: number
+  readonly #binary: number
   /** The frame that is read in pieces, and how many bytes of its payload are still to come. */
   #cut: FrameHeader | undefined
   #due = 0
@@ -67,10 +69,14 @@ export class FrameParser {
   /** Bytes not read yet: a cut header or control frame, or what a pause left over. */
   #rest: Buffer | undefined
 
-  constructor (receiver: FrameReceiver, scanners: Scanners = FASTEST) {
+  /** @param lends - payloads of simple messages are only lent to the receiver, until it returns */
+  constructor (receiver: FrameReceiver, scanners: Scanners = FASTEST, lends = false) {
     this.#receiver = receiver
     this.#scanners = scanners
-    this.#asciiText = 0x80 | Opcode.Text | (receiver.role === 'server' ? 0x8000 : 0) | IS_ASCII
+    this.#lends = lends
+    const mask = receiver.role === 'server' ? 0x8000 : 0
+    this.#asciiText = 0x80 | Opcode.Text | mask | IS_ASCII
+    this.#binary = 0x80 | Opcode.Binary | mask
   }
 
   /** True while bytes wait that `resume` would read. */
@@ -221,9 +227,12 @@ export class FrameParser {
       const length = table[entry + 1]!
       const bits = table[entry + BITS]!
       end = start + length
-      if ((bits & ASCII_TEXT_BITS) === this.#asciiText && !receiver.inMessage) {
+      if ((bits & (MESSAGE_BITS | IS_ASCII)) === this.#asciiText && !receiver.inMessage) {
         receiver.checkLength(Opcode.Text, length)
-        receiver.onAsciiText(scanner.readAscii(start, end))
+        receiver.onSimpleMessage(Opcode.Text, scanner.readAscii(start, end))
+      } else if ((bits & MESSAGE_BITS) === this.#binary && !receiver.inMessage) {
+        receiver.checkLength(Opcode.Binary, length)
+        receiver.onSimpleMessage(Opcode.Binary, this.#lends ? bytes.subarray(start, end) : scanner.takeBinary(start, end, owned))
       } else {
         this.#judge(bits, length)
         receiver.onFrame(sharedHeader, bytes, start, (bits & IS_ASCII) !== 0, owned)

@@ -1,6 +1,7 @@
 // Whole frames in a stretch of bytes, many at a time: where their payloads are, unmasked in place, ASCII or not (RFC 6455 §5.2,
-// §5.3). Owns the table that says so, and reading short texts out of it; judges nothing.
+// §5.3). Owns the table that says so, and taking short messages out of what was scanned; judges nothing.
 import { applyMask } from './mask.ts'
+import { takeBytes } from './payload-buffer.ts'
 
 /** Numbers of a frame in the table: where its payload starts, the payload's length, its `bits`, and its masking key. */
 export const FIELDS = 4
@@ -10,10 +11,14 @@ export const IS_ASCII = 1 << 16
 /** Frames of one scan. */
 export const MAX_FRAMES = 256
 
-/** Payloads shorter than this are read together: a call into the engine costs more than they do. */
-const SHORT = 256
-/** Bytes that are read together at most: a message that the application keeps may keep all of their text alive. */
-const WINDOW = 1024
+/** Texts shorter than this are read together: a call into the engine costs more than they do. */
+const SHORT_TEXT = 128
+/** Bytes that are read together at most: a text that the application keeps may keep all of them alive. */
+const TEXT_WINDOW = 1024
+
+/** Payloads shorter than this are copied together, into as many bytes as Node's own pool has, of which a small Buffer keeps as many alive. */
+const SHORT_BYTES = 2048
+const BYTES_WINDOW = 8192
 
 export abstract class FrameScanner {
   /** `FIELDS` numbers for each frame that the last scan found. */
@@ -22,9 +27,13 @@ export abstract class FrameScanner {
   #bytes: Buffer | undefined
   #end = 0
   /** Text of a stretch of those bytes, each as the character of its number. */
-  #window = ''
-  #windowStart = 0
-  #windowEnd = 0
+  #text = ''
+  #textStart = 0
+  #textEnd = 0
+  /** A copy of a stretch of them. */
+  #copy: Buffer | undefined
+  #copyStart = 0
+  #copyEnd = 0
 
   constructor (table: Int32Array) {
     this.table = table
@@ -41,7 +50,8 @@ export abstract class FrameScanner {
     const count = this.find(bytes, start, end, most)
     this.#bytes = bytes
     this.#end = count === 0 ? start : this.table[(count - 1) * FIELDS]! + this.table[(count - 1) * FIELDS + 1]!
-    this.#windowEnd = 0
+    this.#textEnd = 0
+    this.#copyEnd = 0
     return count
   }
 
@@ -57,13 +67,32 @@ export abstract class FrameScanner {
   readAscii (start: number, end: number): string {
     // A scan has been there, or there was no frame.
     const bytes = this.#bytes!
-    if (end - start >= SHORT) return bytes.toString('latin1', start, end)
-    if (end > this.#windowEnd || start < this.#windowStart) {
-      this.#windowStart = start
-      this.#windowEnd = Math.min(start + WINDOW, this.#end)
-      this.#window = bytes.toString('latin1', start, this.#windowEnd)
+    if (end - start >= SHORT_TEXT) return bytes.toString('latin1', start, end)
+    if (end > this.#textEnd || start < this.#textStart) {
+      this.#textStart = start
+      this.#textEnd = Math.min(start + TEXT_WINDOW, this.#end)
+      this.#text = bytes.toString('latin1', start, this.#textEnd)
     }
-    return this.#window.substring(start - this.#windowStart, end - this.#windowStart)
+    return this.#text.substring(start - this.#textStart, end - this.#textStart)
+  }
+
+  /**
+   * Takes the payload `[start, end)` of a frame that the last scan found, for a receiver that may keep it.
+   *
+   * @param owned - as in `takeBytes`
+   */
+  takeBinary (start: number, end: number, owned: boolean): Buffer {
+    const bytes = this.#bytes! // as above
+    if (end - start >= SHORT_BYTES || end === this.#end) return takeBytes(bytes, start, end, owned)
+    if (end > this.#copyEnd || start < this.#copyStart) this.#copyFrom(bytes, start)
+    return this.#copy!.subarray(start - this.#copyStart, end - this.#copyStart)
+  }
+
+  #copyFrom (bytes: Buffer, start: number): void {
+    this.#copyStart = start
+    this.#copyEnd = Math.min(start + BYTES_WINDOW, this.#end)
+    this.#copy = Buffer.allocUnsafeSlow(this.#copyEnd - start)
+    bytes.copy(this.#copy, 0, start, this.#copyEnd)
   }
 
   /** Unmasks `bytes[start, end)`, a piece of a frame, by `key` as a big-endian number. @returns true when all that comes out is ASCII */

@@ -80,7 +80,7 @@ export class Protocol implements FrameReceiver {
     this.role = options.role
     this.#sink = sink
     this.#assembler = new MessageAssembler(options.maxPayload, options.lendsPayloads)
-    this.#parser = new FrameParser(this, options.scanners)
+    this.#parser = new FrameParser(this, options.scanners, options.lendsPayloads)
   }
 
   get state (): State {
@@ -221,8 +221,8 @@ export class Protocol implements FrameReceiver {
     this.#assembler.checkLength(opcode, payloadLength)
   }
 
-  onAsciiText (text: string): void {
-    this.#sink.onMessage(Opcode.Text, text)
+  onSimpleMessage (opcode: number, data: MessageData): void {
+    this.#sink.onMessage(opcode, data)
   }
 
   onFrame (header: FrameHeader, bytes: Buffer, start: number, ascii: boolean, owned: boolean): void {

@@ -35,8 +35,8 @@ class Receiver implements FrameReceiver {
     hand(this.reader, chunk, (copy) => this.parser.push(copy), (length) => this.parser.pushInput(length))
   }
 
-  onAsciiText (text: string): void {
-    this.frames.push(`1+:${text}`)
+  onSimpleMessage (opcode: number, data: string | Buffer): void {
+    this.frames.push(`${opcode}+:${typeof data === 'string' ? data : data.toString('latin1')}`)
     this.#call('frame')
   }
 

@@ -122,6 +122,26 @@ t.test('T06 a short text keeps no more than 1 KiB of other texts alive', async t
   t.ok(Math.max(...asked) <= 1024 && asked.length < 20, asked.join())
 })
 
+for (const { name, scanner, put } of places) {
+  t.test(`${name}: short payloads are copied together, and none is of the bytes that were scanned`, async t => {
+    const payloads = Array.from({ length: 150 }, (_, n) => Buffer.alloc(n * 7 % 300, n))
+    payloads.push(Buffer.alloc(5000, 1), Buffer.alloc(3, 2))
+    const { bytes, start } = put(Buffer.concat(payloads.map((payload) => encodeFrame({ opcode: 2, payload, mask }))))
+    scanner.scan(bytes, start, bytes.length, MAX_FRAMES)
+    const take = (frame: number): Buffer => {
+      const payload = scanner.table[frame * FIELDS] ?? NaN
+      return scanner.takeBinary(payload, payload + (scanner.table[frame * FIELDS + 1] ?? NaN), false)
+    }
+    const taken = payloads.map((_, frame) => take(frame))
+    const again = [100, 3, 151, 0, 77].map(take)
+    bytes.fill(0xee, start, Math.min(start + 60_000, bytes.length))
+    t.strictSame(taken, payloads)
+    t.strictSame(again, [100, 3, 151, 0, 77].map((frame) => payloads[frame]), 'in any order')
+    t.ok(taken.every(({ buffer, length }) => buffer.byteLength <= Math.max(8192, length)), 'T06 8 KiB at most are kept alive')
+    t.ok(new Set(taken.map(({ buffer }) => buffer)).size < 20, 'by few Buffers')
+  })
+}
+
 t.test('any frames, any cut: the same table, the same bytes, and undone as before', async () => {
   const frames = fc.array(fc.oneof(legalFrames, fc.tuple(anyFrame)), { maxLength: 4 })
   fc.assert(fc.property(frames, fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.nat(400), fc.nat(6), (lists, key, cut, undoFrom) => {

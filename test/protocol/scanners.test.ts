@@ -58,7 +58,7 @@ t.test('what a receiver throws leaves the scanners as they were', async t => {
     allowedRsv: 0,
     inMessage: false,
     checkLength () {},
-    onAsciiText () { throw new Error('from the receiver') },
+    onSimpleMessage () { throw new Error('from the receiver') },
     onFrame () {},
     onFrameStart () {},
     onFramePiece () {},
