@@ -14,6 +14,9 @@ import type { Slab, SlabWriter } from './slab.ts'
 /** From this many bytes on a payload is written from where it is; below, a copy into the slab is cheaper. */
 const BY_REFERENCE_FROM = 65_536
 
+/** Pieces of up to so many bytes in all are put together: one write of few bytes is cheaper than a vector of fewer. */
+const GATHER_UP_TO = 16_384
+
 /** Bytes that wait for a flush: a closed stretch of a slab, or a Buffer that stays as it is. */
 interface Chunk {
   readonly bytes: Buffer
@@ -187,10 +190,11 @@ export class Outbox implements SlabWriter {
     if (this.#chunks.length === 0) return
     const chunks = this.#chunks.splice(0)
     const { meter } = this.#options
-    if (meter !== undefined) meter.bytesSent += this.#pending
+    const length = this.#pending
+    if (meter !== undefined) meter.bytesSent += length
     this.#pending = 0
     if (this.#socket.destroyed || this.#socket.writableEnded) this.#drop(chunks)
-    else this.#write(chunks)
+    else this.#write(chunks.length > 1 && length <= GATHER_UP_TO ? gather(chunks, length) : chunks)
   }
 
   /** Takes note that the socket is gone: whoever still waits is told. Streams may forget about a write when they are destroyed. */
@@ -225,13 +229,17 @@ export class Outbox implements SlabWriter {
     this.#queued(bytes.length)
   }
 
-  /** Finds a slab with room for `length` bytes; when the one in use is full, what is in it is written first. */
+  /**
+   * Finds a slab with room for `length` bytes. When another one was in use, what is in it is written first, but for a few bytes, which
+   * may be in it by the thousands: those that many connections are sent in turns.
+   */
   #reserve (length: number): Slab {
     let slab = slabWith(length)
-    if (this.#slab !== slab && this.#chunks.length + this.#pending > 0) {
+    if (this.#slab !== slab && this.#pending > GATHER_UP_TO) {
       this.flush()
       slab = slabWith(length)
     }
+    if (this.#slab !== slab) this.closeStretch()
     slab.open(this)
     this.#slab = slab
     return slab
@@ -333,6 +341,18 @@ export class Outbox implements SlabWriter {
       this.#drain()
     })
   }
+}
+
+/** Copies chunks into one of their own, as when many connections are sent to in turns, each one message at a time. */
+function gather (chunks: readonly Chunk[], length: number): Chunk[] {
+  const bytes = Buffer.allocUnsafe(length)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk.bytes, at)
+    at += chunk.bytes.length
+    chunk.slab?.release(false)
+  }
+  return [{ bytes, slab: undefined }]
 }
 
 function neverTaken (): UsageError {

@@ -52,13 +52,18 @@ export class Slab {
     if (this.#lent) return
     this.used = 0
     this.#start = 0
+    if (this !== current && spares.length < MAX_SPARES) spares.push(this)
   }
 }
+
+/** Slabs that were filled and are empty again: a tick of many connections fills several. */
+const spares: Slab[] = []
+const MAX_SPARES = 8
 
 let current = new Slab()
 
 /** The slab to write to, with at least `length` bytes free; `length` is at most `SLAB_SIZE`. */
 export function slabWith (length: number): Slab {
-  if (current.used + length > SLAB_SIZE) current = new Slab()
+  if (current.used + length > SLAB_SIZE) current = spares.pop() ?? new Slab()
   return current
 }

@@ -308,3 +308,34 @@ t.test('T06 what is lent stays, and those who come behind it share the rest of t
   const second = slabWith(SLAB_SIZE)
   t.not(second, first)
 })
+
+t.test('a slab that was full is used again when nobody needs its bytes, and not while somebody does', async t => {
+  const full = slabWith(SLAB_SIZE)
+  const writer = { closeStretch () {} }
+  full.open(writer)
+  full.used += SLAB_SIZE
+  full.close()
+  const next = slabWith(SLAB_SIZE)
+  t.not(next, full)
+  next.open(writer)
+  next.used += SLAB_SIZE
+  next.close()
+  t.not(slabWith(SLAB_SIZE), full, 'its bytes are in use')
+  const third = slabWith(SLAB_SIZE)
+  full.release(false)
+  third.open(writer)
+  third.used += SLAB_SIZE
+  third.close()
+  t.equal(slabWith(SLAB_SIZE), full)
+  t.equal(full.used, 0)
+  next.release(true)
+  third.release(false)
+  full.open(writer)
+  full.used += SLAB_SIZE
+  full.close()
+  t.equal(slabWith(SLAB_SIZE), third)
+  third.open(writer)
+  third.used += SLAB_SIZE
+  third.close()
+  t.notOk([full, next, third].includes(slabWith(SLAB_SIZE)), 'one that is lent is not')
+})
