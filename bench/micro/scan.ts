@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import type { Writable } from 'node:stream'
 import { Protocol } from '../../lib/protocol/protocol.ts'
 import type { ProtocolOptions, ProtocolSink } from '../../lib/protocol/protocol.ts'
+import { PORTABLE } from '../../lib/protocol/scanners.ts'
 import { encodeFrame } from '../../test/helpers/wire-frames.ts'
 import type { Subject, Variant } from './compare.ts'
 
@@ -65,7 +66,8 @@ function unchecked (chunk: Buffer): number {
 }
 
 const WAYS: ReadonlyArray<{ readonly name: string, readonly word: string, readonly make: () => Scan }> = [
-  { name: 'lib/protocol', word: 'used', make: throughProtocol },
+  { name: 'lib/protocol, with vectors', word: 'used: the chunk is copied into the memory of the scanner in WebAssembly', make: throughProtocol },
+  { name: 'lib/protocol, portable', word: 'used for short chunks, and where there is no WebAssembly', make: () => throughProtocol({ scanners: PORTABLE }) },
   { name: 'Receiver of ws, with bufferutil', word: 'a state machine that takes a header apart in three steps', make: throughWs },
   { name: 'nothing checked, byte by byte', word: 'what headers and masks alone take, without a rule of the RFC', make: () => unchecked }
 ]
