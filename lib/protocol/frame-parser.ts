@@ -190,7 +190,7 @@ export class FrameParser {
 
   /** Reads what can be read now of `bytes[start, end)`; returns where it stopped. */
   #readInPlace (bytes: Buffer, start: number, end: number, most: number, owned: boolean): number {
-    const scanner = this.#scanners.claim(bytes, end - start)
+    const scanner = this.#scanners.claim(bytes)
     this.#reading = true
     try {
       return this.#readFrames(scanner, bytes, start, end, most, owned)

@@ -4,7 +4,7 @@ import { PortableScanner } from './frame-scanner.ts'
 import type { FrameScanner } from './frame-scanner.ts'
 import { WasmScanner } from './wasm-scanner.ts'
 
-/** Below this many bytes a call into WebAssembly costs more than it saves. */
+/** Below this many bytes to copy a chunk into WebAssembly's memory costs more than it saves. */
 const WASM_FROM = 256
 
 export class Scanners {
@@ -15,7 +15,7 @@ export class Scanners {
   readonly #portable: PortableScanner[] = []
   #depth = 0
 
-  /** @param wasmFrom - bytes of a chunk from which WebAssembly pays */
+  /** @param wasmFrom - bytes of a chunk elsewhere from which WebAssembly pays */
   constructor (wasm: WasmScanner | undefined, wasmFrom = WASM_FROM) {
     this.wasm = wasm
     this.#wasmFrom = wasmFrom
@@ -31,10 +31,10 @@ export class Scanners {
     return this.wasm !== undefined && length >= this.#wasmFrom && this.#depth === 0
   }
 
-  /** Gives a scanner for so many of `bytes`, until `release`. */
-  claim (bytes: Buffer, length: number): FrameScanner {
+  /** Gives a scanner for `bytes`, until `release`. */
+  claim (bytes: Buffer): FrameScanner {
     const depth = this.#depth++
-    if (bytes === this.wasm?.memory && length >= this.#wasmFrom) return this.wasm
+    if (bytes === this.wasm?.memory) return this.wasm
     return (this.#portable[depth] ??= new PortableScanner())
   }
 
