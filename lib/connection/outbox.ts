@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { encodeFrame, frameLength, textFrameBound, writeFrame, writeHeaderOf, writeTextFrame } from '../protocol/frame-builder.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { MAX_HEADER_LENGTH } from '../protocol/frame-header.ts'
+import { keepPage } from '../protocol/payload-buffer.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import type { Role } from '../protocol/role.ts'
 import type { Meter } from './meter.ts'
@@ -38,7 +39,7 @@ export interface OutboxOptions {
   readonly highWaterMark: number
   /** Bytes that may wait. Absent: no limit. */
   readonly maxBufferedAmount?: number
-  /** What the application sends may be lent to it: nothing is written from where it is. Default: false. */
+  /** What the application sends may be lent to it: it is copied, or written before `sendBytes` returns. Default: false. */
   readonly lendsPayloads?: boolean
   readonly meter?: Meter
 }
@@ -140,7 +141,8 @@ export class Outbox implements SlabWriter {
     const isLent = this.#options.lendsPayloads === true
     const length = frameLength(bytes.length, this.#role)
     if (length > (isLent ? SLAB_SIZE : BY_REFERENCE_FROM)) {
-      this.#sendLarge(opcode, isLent ? Buffer.from(bytes) : bytes)
+      this.#sendLarge(opcode, bytes)
+      if (isLent) this.#writeLent(bytes)
       return
     }
     const slab = this.#reserve(length)
@@ -220,6 +222,15 @@ export class Outbox implements SlabWriter {
     const slab = this.#reserve(MAX_HEADER_LENGTH)
     this.#wrote(slab, writeHeaderOf(slab.buffer, slab.used, opcode, bytes.length))
     this.#add(bytes)
+  }
+
+  /** Writes what was queued as long as its bytes are good; what the socket does not take at once has to be kept. */
+  #writeLent (bytes: Buffer): void {
+    const wasDue = this.#drainDue
+    // So that there is a write to tell of a drain, should one be asked for.
+    this.#offer()
+    this.#drainDue = wasDue
+    if (!this.#kernelCopies || this.#socket.writableLength > 0) keepPage(bytes)
   }
 
   /** Queues bytes that are in no slab, behind what was written to one. */

@@ -22,34 +22,44 @@ export function takeBytes (bytes: Buffer, start: number, end: number, owned: boo
   return copy
 }
 
-/** Pages of messages that were lent, for others. What is in them nobody gets to see: a message is what was written. */
+/** Pages that nobody needs any more, for others. What is in them nobody gets to see: a message is what was written. */
 const spares: Buffer[] = []
 /** From this many bytes on a page is worth keeping. */
 const SPARE_FROM = 16_384
-/** Bytes of a spare page, and how many of them there are. */
-const LARGEST_SPARE = 1_048_576
-const MAX_SPARES = 8
+/** Bytes of all spare pages together. */
+export const MAX_SPARE = 4_194_304
+let spareBytes = 0
+/** Memory that was lent and is still looked at. */
+const kept = new WeakSet<ArrayBufferLike>()
 
-/** Gives the memory of a message, as `PayloadBuffer.take` returned it, to the next ones: nobody may hold it any more. */
-export function givePage (payload: Buffer): void {
-  const { buffer, byteLength } = payload
-  const isWhole = payload.byteOffset === 0 && byteLength === buffer.byteLength
-  if (isWhole && byteLength >= SPARE_FROM && byteLength <= LARGEST_SPARE && spares.length < MAX_SPARES) spares.push(payload)
+/** Says of bytes that they are needed for longer than they were lent: their memory is not given to others. */
+export function keepPage (bytes: Buffer): void {
+  kept.add(bytes.buffer)
+}
+
+/** Gives a page, or the memory of a message that `PayloadBuffer.take` returned, to the next ones: nobody may hold it any more. */
+export function givePage (page: Buffer): void {
+  const { length } = page
+  if (length < SPARE_FROM || length !== page.buffer.byteLength || spareBytes + length > MAX_SPARE || kept.has(page.buffer)) return
+  spares.push(page)
+  spareBytes += length
 }
 
 /** Makes a page, out of a spare one of that very size if there is one: messages of one sender are mostly of one size. */
 function makePage (size: number): Buffer {
   const at = size < SPARE_FROM ? -1 : spares.findIndex(({ length }) => length === size)
+  if (at === -1) return Buffer.allocUnsafeSlow(size)
+  spareBytes -= size
   // Found: it is there.
-  return at === -1 ? Buffer.allocUnsafeSlow(size) : spares.splice(at, 1)[0]!
+  return spares.splice(at, 1)[0]!
 }
 
 /**
  * Collects pieces and hands them out as one Buffer.
  *
  * Pieces are copied into one page. It grows to the size that was announced as soon as half of that is there, before that to
- * twice what is there; beyond 64 KiB pages are put aside until then, so that large messages are moved once. What is kept alive
- * is at most twice the bytes held plus some 4 KiB.
+ * twice what is there, and from 32 KiB on by pages of 64 KiB, so that large messages are moved once. What is kept alive is at
+ * most twice the bytes held plus such a page.
  */
 export class PayloadBuffer {
   /** Full pages in front of the one that is written to. */
@@ -69,17 +79,22 @@ export class PayloadBuffer {
    * @param due - bytes that are announced to come behind these, and may never come
    */
   append (bytes: Buffer, start: number, end: number, due: number): void {
-    const length = end - start
-    if (length > this.#page.length - this.#used) this.#makeRoom(length, due)
-    bytes.copy(this.#page, this.#used, start, end)
-    this.#used += length
-    this.#length += length
+    if (end - start > this.#page.length - this.#used) this.#makeRoom(end - start, due)
+    this.#length += end - start
+    let at = start
+    while (at < end) {
+      if (this.#used === this.#page.length) this.#turnPage()
+      const copied = bytes.copy(this.#page, this.#used, at, end)
+      this.#used += copied
+      at += copied
+    }
   }
 
   /** Takes everything out as one Buffer and leaves this empty. */
   take (): Buffer {
     const isTight = this.#pages === undefined && this.#used * 2 >= this.#page.length
-    const whole = isTight ? this.#page.subarray(0, this.#used) : this.#copyInto(Buffer.allocUnsafe(this.#length))
+    if (!isTight) this.#moveTo(Buffer.allocUnsafe(this.#length))
+    const whole = this.#page.subarray(0, this.#used)
     this.clear()
     return whole
   }
@@ -91,28 +106,32 @@ export class PayloadBuffer {
     this.#length = 0
   }
 
+  /** Makes room for all that is announced, or for some more than there is; or for none, where more pages are to follow. */
   #makeRoom (length: number, due: number): void {
     const needed = this.#length + length
     const isMostlyHere = due <= needed + AHEAD
-    if (!isMostlyHere && this.#length >= LARGEST_PAGE) {
-      this.#pages ??= []
-      this.#pages.push(this.#page.subarray(0, this.#used))
-      this.#page = makePage(Math.max(length, LARGEST_PAGE))
-      this.#used = 0
-      return
-    }
+    if (!isMostlyHere && needed > LARGEST_PAGE / 2) return
     // At least twice what was there, so that what is moved for many small pieces is no more than they are.
-    const size = Math.max(needed + (isMostlyHere ? due : needed), this.#length * 2, SMALLEST_PAGE)
-    this.#page = this.#copyInto(makePage(size))
-    this.#pages = undefined
-    this.#used = this.#length
+    this.#moveTo(makePage(Math.max(needed + (isMostlyHere ? due : needed), this.#length * 2, SMALLEST_PAGE)))
   }
 
-  /** Copies all that is here to the front of `target`. */
-  #copyInto (target: Buffer): Buffer {
+  #turnPage (): void {
+    if (this.#used > 0) (this.#pages ??= []).push(this.#page)
+    this.#page = makePage(LARGEST_PAGE)
+    this.#used = 0
+  }
+
+  /** Copies all that is here to the front of a page, which takes the place of the others. */
+  #moveTo (target: Buffer): void {
     let at = 0
-    for (const page of this.#pages ?? []) at += page.copy(target, at)
+    for (const page of this.#pages ?? []) {
+      at += page.copy(target, at)
+      givePage(page)
+    }
     this.#page.copy(target, at, 0, this.#used)
-    return target
+    if (this.#pages !== undefined) givePage(this.#page)
+    this.#pages = undefined
+    this.#page = target
+    this.#used = this.#length
   }
 }
