@@ -49,6 +49,8 @@ export function isThenable (value: unknown): value is PromiseLike<unknown> {
 class EventTable {
   static {
     Object.setPrototypeOf(EventTable.prototype, null)
+    // Else it would have a listener for an event of that name.
+    Reflect.deleteProperty(EventTable.prototype, 'constructor')
   }
 }
 

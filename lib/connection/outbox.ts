@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { encodeFrame, frameLength, textFrameBound, writeFrame, writeHeaderOf, writeTextFrame } from '../protocol/frame-builder.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { MAX_HEADER_LENGTH } from '../protocol/frame-header.ts'
-import { keepPage } from '../protocol/payload-buffer.ts'
+import { isLent, keepPage } from '../protocol/payload-buffer.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import type { Role } from '../protocol/role.ts'
 import type { Meter } from './meter.ts'
@@ -24,6 +24,8 @@ interface Chunk {
   readonly slab: Slab | undefined
 }
 
+const NO_BYTES: Buffer = Buffer.alloc(0)
+
 type Waiter = (error?: Error | null) => void
 
 export interface OutboxOwner {
@@ -39,8 +41,6 @@ export interface OutboxOptions {
   readonly highWaterMark: number
   /** Bytes that may wait. Absent: no limit. */
   readonly maxBufferedAmount?: number
-  /** What the application sends may be lent to it: it is copied, or written before `sendBytes` returns. Default: false. */
-  readonly lendsPayloads?: boolean
   readonly meter?: Meter
 }
 
@@ -136,13 +136,12 @@ export class Outbox implements SlabWriter {
     this.#wrote(slab, writeTextFrame(slab.buffer, slab.used, this.#role, text))
   }
 
-  /** Queues a frame of bytes. From 64 KiB on the bytes are not copied: the caller leaves them as they are until they are written. */
+  /** Queues a frame of bytes. From 64 KiB on the bytes are not copied, unless they are lent: the caller leaves them as they are until they are written. */
   sendBytes (opcode: number, bytes: Buffer): void {
-    const isLent = this.#options.lendsPayloads === true
     const length = frameLength(bytes.length, this.#role)
-    if (length > (isLent ? SLAB_SIZE : BY_REFERENCE_FROM)) {
+    if (bytes.length >= BY_REFERENCE_FROM && (length > SLAB_SIZE || !isLent(bytes))) {
       this.#sendLarge(opcode, bytes)
-      if (isLent) this.#writeLent(bytes)
+      if (isLent(bytes)) this.#writeLent(bytes)
       return
     }
     const slab = this.#reserve(length)
@@ -291,7 +290,13 @@ export class Outbox implements SlabWriter {
   /** Writes all that waits, and has the last of the writes tell when it is done: from here on `onDrain` is due. */
   #offer (): void {
     this.#drainDue = true
-    this.flush()
+    if (this.#pending > 0) {
+      this.flush()
+      return
+    }
+    // Bytes that wait were written when nobody asked: one more write, of nothing, tells when they have left.
+    const socket = this.#socket
+    if (socket.writableLength > 0 && !socket.destroyed && !socket.writableEnded) socket.write(NO_BYTES, this.#takeCallback())
   }
 
   /** As `bufferedAmount`. */

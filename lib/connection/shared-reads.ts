@@ -41,9 +41,9 @@ function readHandleOf (socket: Duplex): ReadHandle | undefined {
 }
 
 /**
- * Lets a socket read into `buffer`, which may be that of any number of sockets: each read is over when `onRead` returns. There
- * are no 'data' events then; `pause`, `resume` and 'end' are as before. What the socket has read already is still to be taken
- * by `read`.
+ * Lets a socket read into `buffer`, which may be that of any number of sockets: each read is over when `onRead` returns, so
+ * nothing that it calls may run the event loop. There are no 'data' events then; `pause`, `resume` and 'end' are as before.
+ * What the socket has read already is still to be taken by `read`.
  *
  * @param onRead - called on the socket with the number of bytes at the front of `buffer`
  * @returns false where that is not possible; nothing has changed then
@@ -51,6 +51,8 @@ function readHandleOf (socket: Duplex): ReadHandle | undefined {
 export function shareReads (socket: Duplex, buffer: Uint8Array, onRead: (this: Duplex, length: number) => void): boolean {
   const handle = SYMBOLS === undefined ? undefined : readHandleOf(socket)
   if (SYMBOLS === undefined || handle === undefined || Reflect.get(socket, SYMBOLS.buffer) !== null) return false
+  // Somebody looks at the bytes as well.
+  if (socket.listenerCount('data') + socket.listenerCount('readable') > 0) return false
   Reflect.set(socket, SYMBOLS.buffer, buffer)
   Reflect.set(socket, SYMBOLS.callback, onRead)
   handle.useUserBuffer(buffer)

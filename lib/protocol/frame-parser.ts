@@ -41,8 +41,8 @@ export interface FrameReceiver extends HeaderContext {
 /** Of a frame's bits: FIN, the reserved bits, the opcode and whether there is a mask. */
 const MESSAGE_BITS = 0xff | 0x8000
 
-/** Frames of the first scan behind a pause: few may be wanted before the next one. */
-const FRAMES_AFTER_PAUSE = 16
+/** Frames of the first scan behind a pause, and then twice as many each time: few may be wanted before the next one. */
+const FRAMES_AFTER_PAUSE = 1
 
 /** Filled anew for each whole frame, whosever it is: receivers look at it before they call anybody. */
 const sharedHeader: FrameHeader = createFrameHeader()
@@ -161,7 +161,8 @@ export class FrameParser {
     let bytes: Buffer | undefined = chunk
     while (bytes !== undefined) {
       const { wasm } = this.#scanners
-      const at = wasm !== undefined && this.#scanners.copies(bytes.length)
+      // Behind a pause another one may come soon, and all would be copied again.
+      const at = wasm !== undefined && most === MAX_FRAMES && this.#scanners.copies(bytes.length)
         ? this.#readCopied(bytes, wasm, most)
         : this.#readInPlace(bytes, 0, bytes.length, most, true)
       if (this.#ended) return
@@ -245,7 +246,7 @@ export class FrameParser {
     return end
   }
 
-  /** Judges a whole frame by the rules of `readFrameHeader`, and describes it in `sharedHeader`. */
+  /** Judges a whole frame by the rules of `readFrameHeader`, and writes to `sharedHeader` what receivers look at. */
   #judge (bits: number, payloadLength: number): void {
     const first = bits & 0xff
     const opcode = first & 0x0f

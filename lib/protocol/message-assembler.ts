@@ -3,7 +3,7 @@ import { constants } from 'node:buffer'
 import { ProtocolError } from './errors.ts'
 import type { FrameHeader } from './frame-header.ts'
 import { Opcode } from './opcode.ts'
-import { givePage, PayloadBuffer, takeBytes } from './payload-buffer.ts'
+import { givePage, lendMemory, PayloadBuffer, takeBytes } from './payload-buffer.ts'
 import { decodeText, decodeValidText, Utf8Validator } from './utf8.ts'
 
 /** Fragments without a byte in them that may follow each other; then it is no message but a flood (§10.4). */
@@ -96,7 +96,10 @@ export class MessageAssembler {
     if (isText) this.#utf8.end()
     const payload = this.#payload.take()
     this.#opcode = Opcode.Continuation
-    if (!isText) return payload
+    if (!isText) {
+      if (this.#lends) lendMemory(payload)
+      return payload
+    }
     return this.#ascii ? payload.toString('latin1') : decodeValidText(payload, 0, payload.length)
   }
 

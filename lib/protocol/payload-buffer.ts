@@ -29,8 +29,20 @@ const SPARE_FROM = 16_384
 /** Bytes of all spare pages together. */
 export const MAX_SPARE = 4_194_304
 let spareBytes = 0
+/** Memory that others write to next: what is in it is good until whoever lent it goes on. */
+const lent = new WeakSet<ArrayBufferLike>()
 /** Memory that was lent and is still looked at. */
 const kept = new WeakSet<ArrayBufferLike>()
+
+/** Says that the memory of these bytes is lent to the application, for good or until `givePage`. */
+export function lendMemory (bytes: Buffer): void {
+  lent.add(bytes.buffer)
+}
+
+/** Tells whether bytes have to be copied, or used up, before the application returns. */
+export function isLent (bytes: Buffer): boolean {
+  return lent.has(bytes.buffer)
+}
 
 /** Says of bytes that they are needed for longer than they were lent: their memory is not given to others. */
 export function keepPage (bytes: Buffer): void {
@@ -40,6 +52,7 @@ export function keepPage (bytes: Buffer): void {
 /** Gives a page, or the memory of a message that `PayloadBuffer.take` returned, to the next ones: nobody may hold it any more. */
 export function givePage (page: Buffer): void {
   const { length } = page
+  lent.delete(page.buffer)
   if (length < SPARE_FROM || length !== page.buffer.byteLength || spareBytes + length > MAX_SPARE || kept.has(page.buffer)) return
   spares.push(page)
   spareBytes += length

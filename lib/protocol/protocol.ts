@@ -47,7 +47,7 @@ export interface ProtocolOptions {
   readonly maxPayload: number
   /** Binary messages are lent to the sink: they may be written over when it returns. Default: false. */
   readonly lendsPayloads?: boolean
-  /** What reads the frames. Default: the quickest that there is in this process. */
+  /** What reads the frames, for this package's own use. Default: the quickest that there is in this process. */
   readonly scanners?: Scanners
 }
 
@@ -116,7 +116,7 @@ export class Protocol implements FrameReceiver {
     }
   }
 
-  /** Takes bytes from the peer that lie in the `input` of the scanner in WebAssembly; otherwise as `receiveData`. */
+  /** Takes bytes from the peer that lie in the `input` of the scanner in WebAssembly; otherwise as `receiveData`. For this package's own use. */
   receiveInput (length: number): void {
     if (!this.#isReading()) return
     try {

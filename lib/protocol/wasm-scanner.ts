@@ -2,6 +2,7 @@
 // and the bytes that are scanned lie in it, so bytes are copied there, or read into it from a socket.
 import { FIELDS, FrameScanner, MAX_FRAMES } from './frame-scanner.ts'
 import { swapBytes } from './mask.ts'
+import { lendMemory } from './payload-buffer.ts'
 import { SCANNER_MODULE } from './wasm/scanner-module.ts'
 
 /** Where the table lies, behind constants of the module's own. */
@@ -36,6 +37,7 @@ export class WasmScanner extends FrameScanner {
     this.#exports = exports
     this.memory = Buffer.from(exports.memory.buffer)
     this.input = this.memory.subarray(INPUT_START, INPUT_START + INPUT_SIZE)
+    lendMemory(this.memory)
   }
 
   /** Makes one; `undefined` where the engine has no WebAssembly, no vectors, or counts its bytes the other way round. */

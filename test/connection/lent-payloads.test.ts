@@ -87,6 +87,26 @@ t.test('what is sent on is sent as it was, however slowly the peer reads', async
   t.strictSame(frames.map((frame, n) => isPayload(frame.payload, n, sizes[n] ?? 0)), sizes.map(() => true))
 })
 
+t.test('what is sent on to a connection that lends nothing, and reads slowly, is nobody else\'s', async t => {
+  const publisher = await openPair(t, { lendsPayloads: true })
+  const stranger = await openPair(t, { lendsPayloads: true })
+  const reader = await openPair(t, { maxBufferedAmount: 2 ** 30 })
+  publisher.connection.on('message', (message: Buffer) => { reader.connection.send(message) })
+  stranger.connection.on('message', () => {})
+  const sizes = [65_536, 70_000, 131_072, 300_000, 1_000_000]
+  reader.peer.socket.pause()
+  for (let n = 0; n < 30; n++) {
+    const size = sizes[n % sizes.length] ?? 0
+    publisher.peer.send(2, payload(n, size))
+    await publisher.peer.roundTrip()
+    stranger.peer.send(2, payload(0xee, size))
+    await stranger.peer.roundTrip()
+  }
+  reader.peer.socket.resume()
+  const frames = await reader.peer.untilFrames(30)
+  t.strictSame(frames.map((frame, n) => isPayload(frame.payload, n, sizes[n % sizes.length] ?? 0)), frames.map(() => true))
+})
+
 t.test('text is as ever', async t => {
   const { connection, peer } = await openPair(t, { lendsPayloads: true })
   const texts: string[] = []

@@ -302,3 +302,12 @@ t.test('isMessageEvent, isThenable', async t => {
     t.equal(isThenable(value), want)
   }
 })
+
+t.test('no name of an event has a listener from the start', async t => {
+  const { connection } = await openPair(t)
+  for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty']) {
+    t.equal(connection.listenerCount(name), 0, name)
+    t.same(connection.rawListeners(name), [], name)
+  }
+  t.equal(connection.emit('constructor'), false)
+})

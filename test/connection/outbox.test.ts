@@ -127,6 +127,30 @@ for (const { name, more } of [{ name: 'behind the messages', more: false }, { na
   })
 }
 
+for (const what of ['ping', 'pong'] as const) {
+  t.test(`a backlog of ${what}s alone, one at a time: once one has no room, drain comes when they have left`, async t => {
+    const written: Array<() => void> = []
+    const socket = new Duplex({ read () {}, write (_chunk, _encoding, callback) { written.push(callback) } })
+    const { connection } = connectionOn(socket, { slowConsumer: 'drop', maxBufferedAmount: 4000, highWaterMark: 1000 })
+    let slow = 0
+    let drains = 0
+    connection.on('slow', () => { slow++ })
+    connection.on('drain', () => { drains++ })
+    while (slow === 0) {
+      connection[what](Buffer.alloc(125))
+      await turns(1)
+    }
+    t.equal(drains, 0)
+    while (written.length > 0) {
+      written.shift()?.()
+      await turns(1)
+    }
+    t.equal(connection.bufferedAmount, 0)
+    t.equal(drains, 1)
+    socket.destroy()
+  })
+}
+
 t.test('T05 1e6 pings from a peer that does not read: one pong on its way and one behind it, memory flat', async t => {
   const pair = await openPair(t)
   const { connection, peer } = pair

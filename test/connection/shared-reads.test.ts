@@ -137,6 +137,11 @@ t.test('not for other streams, nor twice', async t => {
   for (const [name, stream] of [['a PassThrough', new PassThrough()], ['a subclass', new Sub()], ['a socket without a handle', new Socket()]] as Array<[string, Duplex]>) {
     t.equal(shareReads(stream, buffer, never), false, name)
   }
+  for (const event of ['data', 'readable']) {
+    const { near } = await open(t)
+    near.on(event, () => {})
+    t.equal(shareReads(near, buffer, never), false, `somebody listens for ${event}`)
+  }
   const { near } = await open(t)
   t.equal(shareReads(near, buffer, never), true)
   t.equal(shareReads(near, buffer, never), false, 'it has a buffer')

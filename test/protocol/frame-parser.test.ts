@@ -260,5 +260,20 @@ for (const reader of READERS) {
       t.strictSame(receiver.frames, ['0:x'])
       t.throws(() => receiver.parser.push(masked.wire(1, 'x')), { code: 'FST_WS_EXPECTED_CONTINUATION' })
     })
+
+    t.test('pauses at every frame: the work follows the frames, not the rest of the chunk', async t => {
+      const bytes = Buffer.concat(Array.from({ length: 400 }, () => masked.wire(2, 'x'.repeat(100))))
+      const time = (pausing: boolean): number => {
+        const receiver = new Receiver(reader, 'server')
+        if (pausing) receiver.react = () => receiver.parser.pause()
+        const start = process.hrtime.bigint()
+        receiver.read(bytes)
+        while (receiver.frames.length < 400) receiver.parser.resume()
+        return Number(process.hrtime.bigint() - start)
+      }
+      let ratio = Infinity
+      for (let run = 0; run < 12; run++) ratio = Math.min(ratio, time(true) / time(false))
+      t.ok(ratio < 12, `${ratio.toFixed(1)} times as long`)
+    })
   })
 }
