@@ -133,6 +133,7 @@ for (const { name, scanner, put } of places) {
         const payload = scanner.table[frame * FIELDS] ?? NaN
         return scanner.takeBinary(payload, payload + (scanner.table[frame * FIELDS + 1] ?? NaN), false)
       }
+      t.strictSame(take(77), payloads[77], 'not what was there when it was scanned last')
       const taken = payloads.map((_, frame) => take(frame))
       const again = [100, 3, 151, 0, 77].map(take)
       bytes.fill(0xee, start, Math.min(start + 60_000, bytes.length))
