@@ -15,6 +15,7 @@ import { ROOMS } from '../../example/chat/messages.ts'
 import { HISTORY_LENGTH } from '../../example/chat/room.ts'
 import * as chat from '../../example/chat/server.ts'
 import * as inject from '../../example/inject.ts'
+import * as binaryRelay from '../../example/binary-relay.ts'
 import * as rawEcho from '../../example/raw-echo.ts'
 import * as restAndWebSocket from '../../example/rest-and-websocket.ts'
 import * as typedEcho from '../../example/typed-echo.ts'
@@ -43,6 +44,17 @@ t.test('raw-echo', async (t) => {
   client.socket.send(Buffer.from([0, 255]))
   t.equal(await client.take(), 'text')
   t.strictSame(await client.take(), Buffer.from([0, 255]))
+})
+
+t.test('binary-relay', async (t) => {
+  const { origin } = await serve(t, binaryRelay.build)
+  const viewers = [await Client.open(t, origin, '/watch'), await Client.open(t, origin, '/watch')]
+  const camera = await Client.open(t, origin, '/camera')
+  const pictures = [1, 2, 3].map((n) => Buffer.alloc(n * 150_000, n))
+  for (const picture of pictures) camera.socket.send(picture)
+  for (const viewer of viewers) {
+    for (const picture of pictures) t.ok(picture.equals(await viewer.take() as Buffer), `${picture.length} bytes`)
+  }
 })
 
 t.test('typed-echo', async (t) => {
@@ -244,6 +256,7 @@ async function run (t: Test, example: string, env: Record<string, string>): Prom
 
 const programs = [
   { example: 'raw-echo', line: /^(ws:\/\/127\.0\.0\.1:\d+\/echo)$/ },
+  { example: 'binary-relay', line: /^(ws:\/\/127\.0\.0\.1:\d+\/watch)$/ },
   { example: 'typed-echo', line: /^(ws:\/\/127\.0\.0\.1:\d+\/echo)$/ },
   { example: 'auth-hook', line: /^(ws:\/\/127\.0\.0\.1:\d+\/private) with the header "(.*): (.*)"$/ },
   { example: 'auth-jwt', line: /^(ws:\/\/127\.0\.0\.1:\d+\/me) with the header "(.*): (.*)"$/ },
