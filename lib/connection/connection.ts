@@ -48,10 +48,10 @@ export interface ConnectionSettings extends TransportSettings {
 
 /** What the opening handshake has settled. */
 export interface ConnectionOpening {
-  readonly protocol?: string
-  readonly extensions?: string
+  readonly protocol?: string | undefined
+  readonly extensions?: string | undefined
   readonly request?: unknown
-  readonly remoteAddress?: string
+  readonly remoteAddress?: string | undefined
 }
 
 /** How long, in ms, `close` waits behind messages that nobody listens for. */
@@ -81,7 +81,11 @@ const Flag = {
   /** The socket has closed. */
   Gone: 256,
   CloseEmitted: 512,
-  EndTold: 1024
+  EndTold: 1024,
+  /** The handler is being called, and has not returned. */
+  InHandler: 2048,
+  /** Meanwhile somebody has asked for something. */
+  AskedInHandler: 4096
 } as const
 
 type Flag = (typeof Flag)[keyof typeof Flag]
@@ -216,10 +220,12 @@ export class Connection extends Listeners {
       this.#scheduleBegin(this.eventNames().some(isMessageEvent))
       return
     }
-    this.#set(Flag.HasHandler)
+    this.#set(Flag.HasHandler | Flag.InHandler)
     try {
       const result = handler()
+      this.#clear(Flag.InHandler)
       if (isThenable(result)) {
+        if (this.#is(Flag.AskedInHandler)) this.#beginSoon(this.#is(Flag.BeginScheduled))
         result.then(() => this.#onSettled(), (reason) => {
           this.onFault(reason)
           this.#onSettled()
@@ -228,6 +234,7 @@ export class Connection extends Listeners {
         return
       }
     } catch (reason) {
+      this.#clear(Flag.InHandler)
       this.onFault(reason)
     }
     this.#onSettled()
@@ -544,6 +551,12 @@ export class Connection extends Listeners {
     // Messages may be released once, reading begun once; after both there is nothing left to schedule.
     if (!forMessages && this.#is(Flag.Begun)) return
     if (forMessages) this.#set(Flag.BeginScheduled)
+    // Most handlers have settled when they return, and then it begins at once.
+    if (this.#is(Flag.InHandler)) this.#set(Flag.AskedInHandler)
+    else this.#beginSoon(forMessages)
+  }
+
+  #beginSoon (forMessages: boolean): void {
     process.nextTick(() => this.#begin(forMessages))
   }
 
@@ -640,7 +653,7 @@ export class Connection extends Listeners {
     return (this.#flags & flag) !== 0
   }
 
-  #set (flag: Flag): void {
+  #set (flag: number): void {
     this.#flags |= flag
   }
 

@@ -35,7 +35,8 @@ function findSymbols (): ReadSymbols | undefined {
 function readHandleOf (socket: Duplex): ReadHandle | undefined {
   // One over TLS decrypts into buffers of its own, and a subclass may be anything.
   if (Object.getPrototypeOf(socket) !== Socket.prototype) return undefined
-  const handle: unknown = Reflect.get(socket, '_handle')
+  // Undocumented, for which there is no type. Without `Reflect`, which every handshake would pay for.
+  const { _handle: handle } = socket as Duplex & { readonly _handle?: unknown }
   if (typeof handle !== 'object' || handle === null) return undefined
   return 'useUserBuffer' in handle && typeof handle.useUserBuffer === 'function' ? handle as ReadHandle : undefined
 }

@@ -213,8 +213,9 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     for (let chunk: unknown = isShared ? socket.read() : null; Buffer.isBuffer(chunk); chunk = socket.read()) this.onSocketData(chunk)
     // The HTTP server may have read to the end already; then there is no 'end' to come.
     if (socket.readableEnded) this.onSocketEnd()
-    else if (this.#is(Flag.Flowing)) socket.resume()
-    else this.#pauseSocket()
+    else if (!this.#is(Flag.Flowing)) this.#pauseSocket()
+    // Where its bytes do not go through the stream, the last `read` has set it going, and its end comes by itself.
+    else if (!isShared || socket.isPaused()) socket.resume()
   }
 
   /**

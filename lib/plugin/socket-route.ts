@@ -183,8 +183,7 @@ export class SocketRoute {
     const { remoteAddress } = request.raw.socket
     // The request stays as long as the connection.
     shareStrings(request.raw)
-    const opening = { protocol: protocol ?? '', request }
-    const connection = new Connection(socket, settings, remoteAddress === undefined ? opening : { ...opening, remoteAddress })
+    const connection = new Connection(socket, settings, { protocol, extensions: undefined, request, remoteAddress })
     if (served.options.errorHandler !== undefined) replies.set(connection, reply)
     forgetSocket(instance.server, socket)
     // First the hub: when a listener is attached after `start`, reading begins.

@@ -12,6 +12,9 @@ const AGREEMENT = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websoc
 /** What hooks have no say in when the answer is 101: the fields above, and those of a body, as it has none (RFC 9110 §8.6, RFC 9112 §6.1). */
 const SETTLED: ReadonlySet<string> = new Set([...AGREEMENT, 'connection', 'upgrade', 'content-length', 'transfer-encoding'])
 
+/** Whether the answer has been given, as Node has it. */
+const readEnded = findGetter(ServerResponse.prototype, 'writableEnded')
+
 export class UpgradeResponse extends ServerResponse {
   /** What waits for this answer, until that is over. */
   upgrade: Upgrade | undefined
@@ -24,7 +27,7 @@ export class UpgradeResponse extends ServerResponse {
     // What Fastify goes by: an answer that is sealed is none of its business any more. Defined so, as Node's types have a property
     // where Node has an accessor, and a class cannot override the one with the other.
     Object.defineProperty(UpgradeResponse.prototype, 'writableEnded', {
-      get (this: UpgradeResponse) { return this.#isSealed || Reflect.get(ServerResponse.prototype, 'writableEnded', this) }
+      get (this: UpgradeResponse) { return this.#isSealed || readEnded.call(this) }
     })
   }
 
@@ -124,6 +127,15 @@ export class UpgradeResponse extends ServerResponse {
     headers['connection'] = headers['upgrade'] === undefined ? 'close' : 'close, Upgrade'
     return headers
   }
+}
+
+/** Finds what reads an accessor, which may be an inherited one: asked for several times by each answer, it is looked for once. */
+function findGetter (prototype: object, name: string): (this: object) => unknown {
+  for (let owner: object | null = prototype; owner !== null; owner = Object.getPrototypeOf(owner) as object | null) {
+    const getter = Object.getOwnPropertyDescriptor(owner, name)?.get
+    if (getter !== undefined) return getter
+  }
+  return function () { return Reflect.get(prototype, name, this) }
 }
 
 function withLowerCaseNames (given: OutgoingHttpHeaders = {}): OutgoingHttpHeaders {
