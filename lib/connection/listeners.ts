@@ -127,6 +127,7 @@ export abstract class Listeners extends LeanEmitter {
   protected dispatch (
     event: string, args: unknown[], onFault: (reason: unknown) => void = (reason) => this.onFault(reason)
   ): Promise<unknown> | undefined {
+    if (this.listenerCount(event) === 0) return undefined
     let pending: Promise<unknown>[] | undefined
     // A copy: `once` takes listeners away while they are called.
     for (const listener of this.rawListeners(event)) {

@@ -4,7 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
 import { HandshakeError } from '../protocol/handshake-errors.ts'
-import { hasListMember, isSameToken, splitList } from '../protocol/header-fields.ts'
+import { hasListMember, isSameToken, readFieldLines, splitList } from '../protocol/header-fields.ts'
 import { UnreadableHeadError } from './errors.ts'
 import type { Refusal } from './upgrade.ts'
 
@@ -13,9 +13,8 @@ export const DEFAULT_MAX_HEADERS = 1_000
 
 /** Tells whether a request asks to upgrade to WebSocket, in whatever form; the handshake is judged later. */
 export function asksForWebSocket (request: IncomingMessage): boolean {
-  const { upgrade = '' } = request.headers
-  // What every client but a test says.
-  return upgrade === 'websocket' || hasListMember([upgrade], 'websocket')
+  // Not by `request.headers`, which Node only makes when it is asked for: most handshakes go without.
+  return hasListMember(readFieldLines(request.rawHeaders, 'upgrade'), 'websocket')
 }
 
 /**

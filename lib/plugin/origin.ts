@@ -2,6 +2,7 @@
 // same; when to ask, and what else refuses a handshake, is not known here.
 import { isRegExp } from 'node:util/types'
 import type { FastifyRequest } from 'fastify'
+import { readFieldLines } from '../protocol/header-fields.ts'
 import type { WebSocketAllowedOrigins } from '../../types/options.ts'
 import { ForeignOriginError } from './errors.ts'
 
@@ -67,7 +68,10 @@ function checkByList (listed: readonly Listed[]): OriginCheck {
   const shown = listed.filter(entry => entry !== 'same-origin').map(String)
 
   return (request) => {
-    const { origin } = request.raw.headers
+    const { raw } = request
+    // No browser then. `headers` Node only makes when it is asked for.
+    if (readFieldLines(raw.rawHeaders, 'origin').length === 0) return
+    const { origin } = raw.headers
     if (origin === undefined || isListed(origin)) return
     const own = isSameOriginAllowed ? readOwnOrigin(request) : undefined
     if (own !== undefined && own === normalizeOrigin(origin)) return

@@ -9,6 +9,7 @@ import { ServerTakenError } from './errors.ts'
 import { DEFAULT_MAX_HEADERS, asksForWebSocket, findAnswer, handBack, ignoreUpgradesWithBody } from './hand-back.ts'
 import { makeClosingError, makeLimitError } from './handshake-limit.ts'
 import type { PluginSettings } from './options.ts'
+import { shareStrings } from './shared-strings.ts'
 import { Upgrade, hasReader } from './upgrade.ts'
 import type { Refusal, UpgradeOwner } from './upgrade.ts'
 
@@ -37,8 +38,10 @@ export class ServerState implements UpgradeOwner {
   readonly routing: (request: IncomingMessage, response: ServerResponse) => void
   readonly #server: Server
   readonly #log: FastifyInstance['log']
-  /** Handshakes that have no answer yet. */
+  /** Handshakes that have no answer yet, and had none when the router returned: few. */
   readonly #pending = new Set<Upgrade>()
+  /** All that have no answer yet. */
+  #pendingCount = 0
   /** Sockets with a handshake whose turn has not come, or that another listener may take. */
   readonly #waiting = new Map<Duplex, NodeJS.Timeout>()
   /** Sockets that hooks have hijacked and serve themselves: when the server closes, nobody else ends them. */
@@ -54,7 +57,7 @@ export class ServerState implements UpgradeOwner {
     // Fastify hands plain http requests in as well, whatever the instance's type says.
     this.routing = fastify.routing as ServerState['routing']
     this.hub = new Hub(shutdownTimeout, shutdownStagger)
-    this.hub.pendingHandshakes = () => this.#pending.size
+    this.hub.pendingHandshakes = () => this.#pendingCount
     states.set(server, this)
     server.on('upgrade', this.onUpgrade)
     this.#restore = ignoreUpgradesWithBody(server, () => this.#others)
@@ -101,7 +104,7 @@ export class ServerState implements UpgradeOwner {
     if (isWebSocket) {
       const upgrade = this.#begin(request, socket, head, startedAt)
       this.#route(upgrade)
-      upgrade.wait()
+      if (upgrade.wait() && upgrade.isCounted) this.#pending.add(upgrade)
       return
     }
     const refusal = handBack(this.#server, request, socket, head)
@@ -112,6 +115,8 @@ export class ServerState implements UpgradeOwner {
   }
 
   onSettled (upgrade: Upgrade): void {
+    if (!upgrade.isCounted) return
+    this.#pendingCount--
     this.#pending.delete(upgrade)
   }
 
@@ -173,12 +178,15 @@ export class ServerState implements UpgradeOwner {
   #route (upgrade: Upgrade): void {
     const { request } = upgrade
     // The cheapest way out there is. One that is refused so does not wait: it holds no place.
-    if (this.#pending.size >= this.#maxPending) return upgrade.refuse(makeLimitError('maxPendingHandshakes', undefined))
-    this.#pending.add(upgrade)
+    if (this.#pendingCount >= this.#maxPending) return upgrade.refuse(makeLimitError('maxPendingHandshakes', undefined))
+    upgrade.isCounted = true
+    this.#pendingCount++
     // Fastify would look for a route of that method, and might find one that knows nothing of handshakes.
     if (request.method !== 'GET') return upgrade.refuse(new HandshakeError('FST_WS_METHOD_NOT_ALLOWED'))
     // Fastify says the same, unless `return503OnClosing` is off; then `close()` would wait for the new connection.
     if (this.hub.isClosing) return upgrade.refuse(makeClosingError())
+    // The request stays as long as the connection.
+    shareStrings(request)
     try {
       this.routing(request, upgrade.response)
     } catch (error) {

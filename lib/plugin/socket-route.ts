@@ -22,7 +22,6 @@ import { readRouteOptions } from './options.ts'
 import type { RouteSettings } from './options.ts'
 import type { DeclaredRoute, Registration } from './registration.ts'
 import { RouteCodec } from './route-codec.ts'
-import { shareStrings } from './shared-strings.ts'
 import { forgetSocket } from './silent-sockets.ts'
 import { findUpgrade, isHandshake } from './upgrade.ts'
 import type { Upgrade } from './upgrade.ts'
@@ -181,8 +180,6 @@ export class SocketRoute {
   ): void {
     const { request } = reply
     const { remoteAddress } = request.raw.socket
-    // The request stays as long as the connection.
-    shareStrings(request.raw)
     const connection = new Connection(socket, settings, { protocol, extensions: undefined, request, remoteAddress })
     if (served.options.errorHandler !== undefined) replies.set(connection, reply)
     forgetSocket(instance.server, socket)

@@ -108,12 +108,14 @@ export class UpgradeResponse extends ServerResponse {
     // As below.
     if (this.#agreement === undefined || Array.isArray(given)) return given
     for (const name of this.getHeaderNames()) if (SETTLED.has(name)) this.removeHeader(name)
-    const headers: OutgoingHttpHeaders = { ...this.#agreement }
-    for (const [name, value] of Object.entries(given ?? {})) {
+    if (given === undefined) return this.#agreement
+    // Mostly hooks add nothing, and what was agreed on goes as it is.
+    let headers: OutgoingHttpHeaders | undefined
+    for (const name of Object.keys(given)) {
       const lowerCase = name.toLowerCase()
-      if (!SETTLED.has(lowerCase)) headers[lowerCase] = value
+      if (!SETTLED.has(lowerCase)) (headers ??= { ...this.#agreement })[lowerCase] = given[name]
     }
-    return headers
+    return headers ?? this.#agreement
   }
 
   /** What follows an answer other than 101 is never read as a request: the peer must not send one. */

@@ -72,6 +72,8 @@ export class Upgrade implements WheelEntry {
   wheelNext: WheelEntry | undefined = undefined
   wheelPrevious: WheelEntry | undefined = undefined
   wheelDue = 0
+  /** Its owner's: it counts among those that have no answer yet. */
+  isCounted = false
   readonly request: IncomingMessage
   /** The answer, an ordinary one: what Fastify writes here goes to the socket. */
   readonly response: UpgradeResponse
@@ -132,14 +134,20 @@ export class Upgrade implements WheelEntry {
   /**
    * Goes on when Fastify's router has returned: with what follows the answer if that is out already, else the answer is waited for,
    * and the deadline runs.
+   *
+   * @returns true if it is waited for
    */
-  wait (): void {
-    if (this.#settled) return
-    if (this.response.writableFinished) return this.#onFinish()
+  wait (): boolean {
+    if (this.#settled) return false
+    if (this.response.writableFinished) {
+      this.#onFinish()
+      return false
+    }
     this.#onGone = () => this.#onLeft()
     this.#socket.on('end', this.#onGone).on('close', this.#onGone)
     this.response.once('finish', () => this.#onFinish())
     this.#setDeadline()
+    return true
   }
 
   /** Keeps a place until the upgrade is over; if it ends with a 101, until the socket is gone. */

@@ -20,6 +20,8 @@ export function decodeClose (bytes: Buffer, start: number, end: number): CloseSt
   if (end - start === 1) throw new ProtocolError('FST_WS_CLOSE_PAYLOAD')
   const code = bytes.readUInt16BE(start)
   if (!isWireCloseCode(code)) throw new ProtocolError('FST_WS_CLOSE_CODE')
+  // Most give none.
+  if (end - start === 2) return { code, reason: '' }
   if (!isUtf8(bytes.subarray(start + 2, end))) throw new ProtocolError('FST_WS_INVALID_UTF8')
   return { code, reason: bytes.toString('utf8', start + 2, end) }
 }
@@ -38,11 +40,11 @@ export function encodeClose (code?: number, reason?: string): Buffer {
   if (typeof wireCode !== 'number' || !Number.isInteger(wireCode) || !isWireCloseCode(wireCode)) {
     throw new UsageError('FST_WS_INVALID_CLOSE_CODE', `got ${typeof code === 'string' ? `'${code}'` : String(code)}, allowed are 1000 to 1014 but 1004, 1005 and 1006, and 3000 to 4999`)
   }
-  const reasonLength = Buffer.byteLength(reason ?? '')
+  const reasonLength = reason === undefined || reason === '' ? 0 : Buffer.byteLength(reason)
   if (reasonLength > MAX_REASON_LENGTH) throw new UsageError('FST_WS_REASON_TOO_LONG', `got ${reasonLength}`)
   const payload = Buffer.allocUnsafe(2 + reasonLength)
   payload.writeUInt16BE(wireCode)
-  payload.write(reason ?? '', 2, 'utf8')
+  if (reasonLength > 0) payload.write(reason ?? '', 2, 'utf8')
   return payload
 }
 

@@ -213,7 +213,7 @@ t.test('shouldUpgradeCallback, where Node has it, keeps a body with its request'
   const before = server.shouldUpgradeCallback
   const restore = ignoreUpgradesWithBody(server, () => others)
   const callback = server.shouldUpgradeCallback as (request: unknown) => boolean
-  const ask = (headers: Record<string, string>): boolean => callback.call(server, { headers })
+  const ask = (headers: Record<string, string>): boolean => callback.call(server, { headers, rawHeaders: Object.entries(headers).flat() })
   t.equal(ask({ upgrade: 'WebSocket', 'content-length': '1' }), true)
   t.equal(ask({ upgrade: 'h2c, websocket' }), true)
   t.equal(ask({ upgrade: 'h2c' }), true, 'to be handed back')

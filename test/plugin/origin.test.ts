@@ -16,7 +16,8 @@ interface Ask {
 function makeRequest ({ origin, protocol = 'https', host = 'example.org', headers = {} }: Ask): { request: FastifyRequest, lines: Line[] } {
   const lines: Line[] = []
   const log = { info: (fields: Omit<Line, 'msg'>, msg: string) => { lines.push({ ...fields, msg }) } }
-  const raw = { headers: { ...headers, ...(origin !== undefined && { origin }) } }
+  const given = { ...headers, ...(origin !== undefined && { origin }) }
+  const raw = { headers: given, rawHeaders: Object.entries(given).flat() }
   return { request: { protocol, host, raw, log } as unknown as FastifyRequest, lines }
 }
 

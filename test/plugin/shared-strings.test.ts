@@ -13,19 +13,20 @@ function fresh (texts: readonly string[]): string[] {
   return texts.map(text => Buffer.from(text).toString('latin1'))
 }
 
-function makeRequest (texts: readonly string[]): IncomingMessage {
+function makeRequest (texts: readonly string[], prepare: (request: IncomingMessage) => void = () => {}): IncomingMessage {
   const request = new IncomingMessage(new Socket())
   request.rawHeaders = fresh(texts)
   request.httpVersion = fresh(['1.1'])[0]!
+  prepare(request)
+  // As Node does when they are first asked for.
   for (let at = 0; at < texts.length; at += 2) request.headers[texts[at]!.toLowerCase()] ??= request.rawHeaders[at + 1]
   return request
 }
 
 for (const [name, texts] of [['a plain request', PLAIN], ['an odd one', ODD]] as const) {
   t.test(`${name} says what it said`, async (t) => {
-    const request = makeRequest(texts)
-    const headers = { ...request.headers }
-    shareStrings(request)
+    const { headers } = makeRequest(texts)
+    const request = makeRequest(texts, shareStrings)
     t.same(request.rawHeaders, texts)
     t.same(request.headers, headers)
     t.same(Object.keys(request.headers), Object.keys(headers))
@@ -36,7 +37,6 @@ for (const [name, texts] of [['a plain request', PLAIN], ['an odd one', ODD]] as
 t.test('nothing that is frozen is written to', async (t) => {
   const request = makeRequest(PLAIN)
   Object.freeze(request.rawHeaders)
-  Object.freeze(request.headers)
   t.doesNotThrow(() => shareStrings(request))
   t.same(request.rawHeaders, PLAIN)
 })
@@ -49,9 +49,7 @@ t.test('a request weighs less', async (t) => {
     gc()
     const before = process.memoryUsage().heapUsed
     for (let n = 0; n < 5_000; n++) {
-      const request = makeRequest(PLAIN)
-      prepare(request)
-      kept.push(request)
+      kept.push(makeRequest(PLAIN, prepare))
     }
     gc()
     return (process.memoryUsage().heapUsed - before) / kept.length
