@@ -13,36 +13,37 @@ export function forgetSocket (server: object, socket: unknown): void {
   watches.get(server)?.forget(socket)
 }
 
+/** So many sockets that have closed may be kept, or as many as are open, before they are looked for. */
+const MAX_CLOSED = 64
+
 export class SilentSockets {
   readonly #server: Server
   readonly #isSecure: boolean
+  /** Closed ones leave when there are many: a listener on each would cost every handshake more than a look now and then. */
   readonly #sockets = new Set<unknown>()
+  /** When there are so many, the closed ones are taken out. */
+  #sweepAt = MAX_CLOSED
   /** Those on which TLS has not been agreed on, by their peer: what comes of one is another object. */
   readonly #insecure = new Map<string, { readonly socket: Socket, readonly onClose: () => void }>()
   #isOver = false
-  /** One listener for all sockets: `this` tells which one it is. */
-  readonly #onClose: (this: Socket) => void
 
   constructor (server: Server) {
     this.#server = server
     this.#isSecure = server instanceof TlsServer
-    const sockets = this.#sockets
-    this.#onClose = function () { sockets.delete(this) }
     watches.set(server, this)
     server.on('connection', this.#isSecure ? this.#onInsecure : this.#onConnection)
     if (this.#isSecure) server.on('secureConnection', this.#onConnection)
   }
 
   forget (socket: unknown): void {
-    if (!this.#sockets.delete(socket)) return
-    ;(socket as Socket).off('close', this.#onClose) // only sockets are put in
+    this.#sockets.delete(socket)
   }
 
   /** Destroys them, and whatever comes from now on; one with an answer under way when that is out. */
   destroy (): void {
     this.#isOver = true
     for (const { socket } of this.#insecure.values()) socket.destroy()
-    // As above.
+    // Only sockets are put in.
     for (const socket of this.#sockets as Set<Socket>) {
       if (isSilent(socket)) socket.destroy()
       else findAnswer(socket)?.once('close', () => { if (isSilent(socket)) socket.end(() => socket.destroy()) })
@@ -79,9 +80,14 @@ export class SilentSockets {
       return
     }
     // A socket that was handed back to the server is told of again.
-    if (this.#sockets.has(socket)) return
     this.#sockets.add(socket)
-    socket.on('close', this.#onClose)
+    if (this.#sockets.size >= this.#sweepAt) this.#sweep()
+  }
+
+  #sweep (): void {
+    // As above.
+    for (const socket of this.#sockets as Set<Socket>) if (socket.destroyed) this.#sockets.delete(socket)
+    this.#sweepAt = Math.max(MAX_CLOSED, this.#sockets.size * 2)
   }
 }
 

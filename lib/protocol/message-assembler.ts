@@ -17,8 +17,9 @@ export class MessageAssembler {
   readonly #lends: boolean
   /** No string holds more, and none has more UTF-16 units than bytes. */
   readonly #maxText: number
-  readonly #payload = new PayloadBuffer()
-  readonly #utf8 = new Utf8Validator()
+  /** Made for the first message that comes in pieces, which on most connections never does. */
+  #payload: PayloadBuffer | undefined
+  #utf8: Utf8Validator | undefined
   #opcode: number = Opcode.Continuation
   /** All of the text so far is ASCII. */
   #ascii = true
@@ -53,7 +54,8 @@ export class MessageAssembler {
   checkLength (opcode: number, payloadLength: number): void {
     const isText = (opcode === Opcode.Continuation ? this.#opcode : opcode) === Opcode.Text
     const limit = isText ? this.#maxText : this.#maxPayload
-    if (this.#payload.length + payloadLength > limit) throw new ProtocolError('FST_WS_TOO_BIG')
+    const held = this.#payload === undefined ? 0 : this.#payload.length
+    if (held + payloadLength > limit) throw new ProtocolError('FST_WS_TOO_BIG')
   }
 
   /**
@@ -81,8 +83,9 @@ export class MessageAssembler {
     if (this.#opcode === Opcode.Text) {
       if (!ascii) this.#ascii = false
       // ASCII behind whole characters is right as it is.
-      if (!ascii || !this.#utf8.complete) this.#utf8.push(bytes, start, end)
+      if (!ascii || this.#utf8?.complete === false) (this.#utf8 ??= new Utf8Validator()).push(bytes, start, end)
     }
+    this.#payload ??= new PayloadBuffer()
     this.#payload.append(bytes, start, end, due)
   }
 
@@ -93,8 +96,8 @@ export class MessageAssembler {
    */
   finish (): MessageData {
     const isText = this.#opcode === Opcode.Text
-    if (isText) this.#utf8.end()
-    const payload = this.#payload.take()
+    if (isText) this.#utf8?.end()
+    const payload = (this.#payload ??= new PayloadBuffer()).take()
     this.#opcode = Opcode.Continuation
     if (!isText) {
       if (this.#lends) lendMemory(payload)
@@ -123,8 +126,8 @@ export class MessageAssembler {
 
   /** Lets go of an unfinished message. */
   clear (): void {
-    this.#payload.clear()
-    this.#utf8.reset()
+    this.#payload?.clear()
+    this.#utf8?.reset()
     this.#opcode = Opcode.Continuation
     this.#emptyFragments = 0
   }
