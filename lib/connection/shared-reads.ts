@@ -51,11 +51,13 @@ function readHandleOf (socket: Duplex): ReadHandle | undefined {
  */
 export function shareReads (socket: Duplex, buffer: Uint8Array, onRead: (this: Duplex, length: number) => void): boolean {
   const handle = SYMBOLS === undefined ? undefined : readHandleOf(socket)
-  if (SYMBOLS === undefined || handle === undefined || Reflect.get(socket, SYMBOLS.buffer) !== null) return false
+  // As above.
+  const fields = socket as unknown as Record<symbol, unknown>
+  if (SYMBOLS === undefined || handle === undefined || fields[SYMBOLS.buffer] !== null) return false
   // Somebody looks at the bytes as well.
   if (socket.listenerCount('data') + socket.listenerCount('readable') > 0) return false
-  Reflect.set(socket, SYMBOLS.buffer, buffer)
-  Reflect.set(socket, SYMBOLS.callback, onRead)
+  fields[SYMBOLS.buffer] = buffer
+  fields[SYMBOLS.callback] = onRead
   handle.useUserBuffer(buffer)
   return true
 }
