@@ -743,6 +743,27 @@ t.test('T52 handlers that are not: one chunk is read past the full queue, then T
   t.equal(socket.isPaused(), false)
 })
 
+t.test('a socket that somebody has paused before is read all the same, to its end', async t => {
+  for (const pausedBefore of [true, false]) {
+    const { near, far } = await openSockets()
+    t.teardown(() => far.destroy())
+    // Its handle does not read then.
+    if (pausedBefore) near.on('data', () => {}).removeAllListeners('data').pause()
+    await turns(2)
+    const got: string[] = []
+    const { connection } = connectionOn(near)
+    connection.on('message', (text: string) => { got.push(text) })
+    const closed = closeCallsOf(connection)
+    const peer = new Peer(far, true)
+    peer.text('1')
+    await untilTrue(() => got.length === 1)
+    far.end()
+    await untilTrue(() => closed.length === 1)
+    t.strictSame(got, ['1'])
+    t.equal(near.isPaused(), false)
+  }
+})
+
 t.test('pause holds back queued messages too', async t => {
   const { connection, peer } = await openPair(t)
   const got: string[] = []
