@@ -7,7 +7,7 @@ import { takeBytes } from './payload-buffer.ts'
 export const FIELDS = 4
 /** The first two bytes of the header as bits 0-7 and 8-15; bit 16 is set when the whole payload is ASCII. */
 export const BITS = 2
-export const IS_ASCII = 1 << 16
+export const IS_ASCII: number = 1 << 16
 /** Frames of one scan. */
 export const MAX_FRAMES = 256
 

@@ -16,7 +16,7 @@ export class Scanners {
   #depth = 0
 
   /** @param wasmFrom - bytes of a chunk elsewhere from which WebAssembly pays */
-  constructor (wasm: WasmScanner | undefined, wasmFrom = WASM_FROM) {
+  constructor (wasm: WasmScanner | undefined, wasmFrom: number = WASM_FROM) {
     this.wasm = wasm
     this.#wasmFrom = wasmFrom
   }

@@ -68,6 +68,33 @@ t.test('import and require, with connections', async (t) => {
   }
 })
 
+// What reads the bytes depends on what a Node has: each of these has the fast ways, and they answer as the portable one.
+const probe = `
+import { FASTEST } from '${join(ROOT, 'build/lib/protocol/scanners.js')}'
+import { shareReads } from '${join(ROOT, 'build/lib/connection/shared-reads.js')}'
+import { connect, createServer } from 'node:net'
+const server = createServer((socket) => {
+  console.log(JSON.stringify({ vectors: FASTEST.wasm !== undefined, sharedReads: shareReads(socket, Buffer.alloc(10), () => {}) }))
+  socket.destroy()
+  server.close()
+}).listen(0, '127.0.0.1', () => connect(server.address().port, '127.0.0.1'))
+`
+
+const READING_TESTS = ['property/cuts', 'protocol/frame-scanner', 'protocol/utf8', 'connection/shared-reads', 'connection/lent-payloads']
+
+for (const [name, node] of nodes.size > 0 ? nodes : [[process.version, process.execPath] as const]) {
+  t.test(`${name}: the fast ways are there`, async t => {
+    const { stdout } = await runWell(node, ['--input-type=module', '-e', probe], ROOT)
+    t.strictSame(JSON.parse(stdout), { vectors: true, sharedReads: true })
+  })
+  for (const test of READING_TESTS) {
+    t.test(`${name}: test/${test}.test.ts`, async t => {
+      const { stdout } = await runWell(node, [join(ROOT, `build/test/${test}.test.js`)], ROOT)
+      t.match(stdout, /^1\.\.[1-9]\d*$/m, 'it has run')
+    })
+  }
+}
+
 t.test('types', async (t) => {
   const STRICT = { target: 'es2022', lib: ['es2023'], types: ['node'], strict: true, exactOptionalPropertyTypes: true }
   // The declaration files of all packages are checked too: skipLibCheck is off.

@@ -16,7 +16,7 @@ export async function assemble (source = SOURCE) {
   return `// Made of scanner.wat by \`npm run wasm\`; not to be edited.
 
 /** The module in base64, ${buffer.length} bytes. */
-export const SCANNER_MODULE =
+export const SCANNER_MODULE: string =
 ${base64.match(/.{1,112}/g).map((line) => `  '${line}'`).join(' +\n')}
 `
 }
