@@ -289,14 +289,15 @@ export class Outbox implements SlabWriter {
 
   /** Writes all that waits, and has the last of the writes tell when it is done: from here on `onDrain` is due. */
   #offer (): void {
+    const wasDue = this.#drainDue
     this.#drainDue = true
     if (this.#pending > 0) {
       this.flush()
       return
     }
-    // Bytes that wait were written when nobody asked: one more write, of nothing, tells when they have left.
+    // Bytes that wait were written when nobody asked: one more write, of nothing, tells when they have left. One: whoever is refused asks again and again.
     const socket = this.#socket
-    if (socket.writableLength > 0 && !socket.destroyed && !socket.writableEnded) socket.write(NO_BYTES, this.#takeCallback())
+    if (!wasDue && socket.writableLength > 0 && !socket.destroyed && !socket.writableEnded) socket.write(NO_BYTES, this.#takeCallback())
   }
 
   /** As `bufferedAmount`. */

@@ -141,6 +141,14 @@ for (const what of ['ping', 'pong'] as const) {
       await turns(1)
     }
     t.equal(drains, 0)
+    let writes = 0
+    const { write } = socket
+    socket.write = (...args: unknown[]) => {
+      writes++
+      return write.apply(socket, args as never)
+    }
+    for (let n = 0; n < 1000; n++) connection[what](Buffer.alloc(125))
+    t.equal(writes, 0, 'those that are refused leave nothing behind')
     while (written.length > 0) {
       written.shift()?.()
       await turns(1)
