@@ -54,6 +54,12 @@ export interface ConnectionOpening {
   readonly remoteAddress?: string | undefined
 }
 
+/** How one message is sent. */
+export interface SendOptions {
+  /** False: as it is, though the connection has permessage-deflate. Default: true. */
+  readonly compress?: boolean | undefined
+}
+
 /** How long, in ms, `close` waits behind messages that nobody listens for. */
 const UNHEARD_GRACE = 1_000
 
@@ -259,12 +265,12 @@ export class Connection extends Listeners {
    *   `maxBufferedAmount`, where `slow` tells of it, and once this side has sent its Close frame, or the socket has ended
    * @throws {UsageError} `FST_WS_UNSUPPORTED_DATA`; and what the route's codec throws for a message that does not fit
    */
-  send (message: unknown): boolean {
+  send (message: unknown, options?: SendOptions): boolean {
     const transport = this.#transport
     const data = this.#encode(message)
     if (!transport.maySend) return false
     const { outbox } = transport
-    if (!this.#queue(outbox, data, message)) return false
+    if (!this.#queue(outbox, data, message, options)) return false
     if (!outbox.isOverHighWaterMark()) return true
     // Where the alternative is to close: what the peer asks for waits until it has read what it asked for before.
     if ((this.#settings.slowConsumer ?? 'close') === 'close' && transport.inbox.isBusy && outbox.isHeldUp()) transport.inbox.waitForPeer()
@@ -277,11 +283,11 @@ export class Connection extends Listeners {
    * Rejects with `FST_WS_NOT_OPEN` where `send` would send nothing as the connection ends, with `FST_WS_NOT_SENT` where there
    * is no room, with the socket's error when it fails before, and with what `send` throws.
    */
-  async sendAndWait (message: unknown): Promise<void> {
+  async sendAndWait (message: unknown, options?: SendOptions): Promise<void> {
     const data = this.#encode(message)
     if (!this.#transport.maySend) throw new UsageError('FST_WS_NOT_OPEN')
     const { outbox } = this.#transport
-    if (!this.#queue(outbox, data, message)) throw new UsageError('FST_WS_NOT_SENT')
+    if (!this.#queue(outbox, data, message, options)) throw new UsageError('FST_WS_NOT_SENT')
     await outbox.whenTaken()
   }
 
@@ -427,13 +433,13 @@ export class Connection extends Listeners {
   }
 
   /** @returns false when there is no room for it */
-  #queue (outbox: Outbox, data: string | Buffer, message: unknown): boolean {
+  #queue (outbox: Outbox, data: string | Buffer, message: unknown, options: SendOptions | undefined): boolean {
     if (!outbox.hasRoomFor(data)) {
       this.#refuse(data, message)
       return false
     }
-    if (typeof data === 'string') outbox.sendText(data)
-    else outbox.sendBytes(Opcode.Binary, data)
+    if (typeof data === 'string') outbox.sendText(data, options?.compress)
+    else outbox.sendBinary(data, options?.compress)
     const { meter } = this.#settings
     if (meter !== undefined) meter.messagesSent++
     return true

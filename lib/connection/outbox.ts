@@ -26,7 +26,7 @@ interface Chunk {
 
 const NO_BYTES: Buffer = Buffer.alloc(0)
 
-type Waiter = (error?: Error | null) => void
+export type Waiter = (error?: Error | null) => void
 
 export interface OutboxOwner {
   /** Everything has been written, after `isOverHighWaterMark` was true or `hasRoomFor` false. */
@@ -64,6 +64,8 @@ export class Outbox implements SlabWriter {
   readonly #chunks: Chunk[] = []
   #slab: Slab | undefined
   #pending = 0
+  /** Bytes of messages that are no frames yet. */
+  protected held = 0
   /** The socket may have bytes of ours that it has not written. False is certain, and spares the question for each message. */
   #isBacklogged = false
   #corked = false
@@ -86,9 +88,14 @@ export class Outbox implements SlabWriter {
     this.#kernelCopies = Object.getPrototypeOf(socket) === Socket.prototype
   }
 
-  /** Bytes of frames that wait in this process, those in the socket's queue included. */
+  /** Bytes of frames that wait in this process, those in the socket's queue included, and of messages that will be frames. */
   get bufferedAmount (): number {
-    return this.#socket.writableLength + this.#pending + (this.#nextPong?.length ?? 0)
+    return this.#socket.writableLength + this.#pending + this.held + (this.#nextPong?.length ?? 0)
+  }
+
+  /** True while messages wait to be made frames. */
+  get isHolding (): boolean {
+    return false
   }
 
   /** Asks whether the sender should stop for a while; once true, `onRoom` and `onDrain` follow. */
@@ -117,6 +124,7 @@ export class Outbox implements SlabWriter {
     // A UTF-16 unit is at most three bytes of UTF-8.
     const bound = typeof data === 'string' ? data.length * 3 : data.length
     if (this.#waiting() + bound <= maxBufferedAmount) return true
+    this.sendHeld()
     const wasDue = this.#drainDue
     this.#offer()
     const waiting = this.bufferedAmount
@@ -125,8 +133,8 @@ export class Outbox implements SlabWriter {
     return true
   }
 
-  /** Queues a Text frame. */
-  sendText (text: string): void {
+  /** Queues a text message. @param _compresses - for an outbox that can */
+  sendText (text: string, _compresses?: boolean): void {
     const bound = textFrameBound(text)
     if (bound > SLAB_SIZE) {
       this.#sendLarge(Opcode.Text, Buffer.from(text, 'utf8'))
@@ -136,7 +144,17 @@ export class Outbox implements SlabWriter {
     this.#wrote(slab, writeTextFrame(slab.buffer, slab.used, this.#role, text))
   }
 
-  /** Queues a frame of bytes. From 64 KiB on the bytes are not copied, unless they are lent: the caller leaves them as they are until they are written. */
+  /** Queues a binary message, as `sendBytes` does. @param _compresses - for an outbox that can */
+  sendBinary (bytes: Buffer, _compresses?: boolean): void {
+    this.sendBytes(Opcode.Binary, bytes)
+  }
+
+  /** Queues a Close frame, behind all messages. */
+  sendClose (payload: Buffer): void {
+    this.sendBytes(Opcode.Close, payload)
+  }
+
+  /** Queues a frame of bytes, its opcode with the reserved bits as they stand on the wire. From 64 KiB on the bytes are not copied, unless they are lent: the caller leaves them as they are until they are written. */
   sendBytes (opcode: number, bytes: Buffer): void {
     const length = frameLength(bytes.length, this.#role)
     if (bytes.length >= BY_REFERENCE_FROM && (length > SLAB_SIZE || !isLent(bytes))) {
@@ -211,6 +229,9 @@ export class Outbox implements SlabWriter {
     const bytes = slab.close()
     if (bytes !== undefined) this.#chunks.push({ bytes, slab })
   }
+
+  /** Makes frames of the messages that wait for anything but the peer. */
+  protected sendHeld (): void {}
 
   #sendLarge (opcode: number, bytes: Buffer): void {
     if (this.#role === 'client') {
@@ -302,9 +323,10 @@ export class Outbox implements SlabWriter {
 
   /** As `bufferedAmount`. */
   #waiting (): number {
-    if (!this.#isBacklogged) return this.#pending
+    const own = this.#pending + this.held
+    if (!this.#isBacklogged) return own
     const waiting = this.bufferedAmount
-    this.#isBacklogged = waiting > this.#pending
+    this.#isBacklogged = waiting > own
     return waiting
   }
 
@@ -372,6 +394,6 @@ function gather (chunks: readonly Chunk[], length: number): Chunk[] {
   return [{ bytes, slab: undefined }]
 }
 
-function neverTaken (): UsageError {
+export function neverTaken (): UsageError {
   return new UsageError('FST_WS_NOT_OPEN', 'it closed before the bytes were written')
 }

@@ -10,6 +10,13 @@ import type { Role } from '../protocol/role.ts'
 import { FASTEST } from '../protocol/scanners.ts'
 import type { Scanners } from '../protocol/scanners.ts'
 import type { State } from '../protocol/state.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import { DeflatingOutbox } from './deflate/deflating-outbox.ts'
+import type { DeflatingOutboxOwner } from './deflate/deflating-outbox.ts'
+import { History } from './deflate/history.ts'
+import { Inflater } from './deflate/inflater.ts'
+import type { InflaterOwner } from './deflate/inflater.ts'
+import type { DeflateSettings } from './deflate/settings.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { HeartbeatOwner, HeartbeatTimes } from './heartbeat.ts'
 import { Deadline } from './deadline.ts'
@@ -19,7 +26,6 @@ import { Lifetime } from './lifetime.ts'
 import { LimitError } from './limit-error.ts'
 import type { Meter } from './meter.ts'
 import { Outbox } from './outbox.ts'
-import type { OutboxOwner } from './outbox.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { RateLimiterOwner } from './rate-limiter.ts'
 import { rest } from './rest.ts'
@@ -50,6 +56,8 @@ export interface TransportSettings {
   readonly scanners?: Scanners
   /** Sockets read into the memory of `scanners`, where Node allows it, and not each into buffers of its own. Default: true. */
   readonly sharesReads?: boolean
+  /** How messages are compressed, where that was agreed on. */
+  readonly deflate?: DeflateSettings
   /** Counts what comes and goes. */
   readonly meter?: Meter
 }
@@ -101,7 +109,13 @@ const Flag = {
   /** There is a rate limit. */
   Limited: 1024,
   /** What the inbox is told of what held messages wait for, should they be held again. */
-  HeldForEnd: 2048
+  HeldForEnd: 2048,
+  /** A message is inflated on another thread: what is behind it waits. */
+  Inflating: 4096,
+  /** The socket has closed meanwhile. */
+  ClosedMeanwhile: 8192,
+  /** The socket is to be ended when all messages have been made frames. */
+  EndsLater: 16384
 } as const
 
 type Flag = (typeof Flag)[keyof typeof Flag]
@@ -117,13 +131,19 @@ class Extras {
   awaitedPong: Buffer | undefined
   closeDeadline: Deadline | undefined
   endTimer: NodeJS.Timeout | undefined
+  inflater: Inflater | undefined
+  /** What this end has sent, where it keeps its context. */
+  sendHistory: History | undefined
 }
+
+/** Bytes of earlier messages that this end looks back to: more of them make a message little smaller, and cost more than compressing it. */
+export const MAX_SEND_HISTORY = 8192
 
 /**
  * At rest an open connection has no Protocol, no inbox and no outbox: new ones are made when bytes come or go. So what
  * thousands of silent connections hold here is this object and the heartbeat.
  */
-export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, HeartbeatOwner, RateLimiterOwner, SocketUser, Sleeper {
+export class Transport<T> implements ProtocolSink, HeldInboxOwner, DeflatingOutboxOwner, InflaterOwner, HeartbeatOwner, RateLimiterOwner, SocketUser, Sleeper {
   readonly #target: T
   readonly #events: TransportEvents<T>
   readonly #socket: Duplex
@@ -269,6 +289,44 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     if (this.#is(Flag.AwaitsPong)) this.#updateFlow()
   }
 
+  onCompressed (opcode: number, bytes: Buffer, owned: boolean): void {
+    const { deflate, maxPayload } = this.#settings
+    // Without it no message is taken for a compressed one.
+    if (this.#is(Flag.Discards) || deflate === undefined) return
+    const extras = this.#allExtras
+    extras.inflater ??= new Inflater(this, deflate, maxPayload)
+    extras.inflater.take(opcode, bytes, owned)
+  }
+
+  onInflated (opcode: number, bytes: Buffer, owned: boolean): void {
+    this.#core.receiveInflated(opcode, bytes, owned)
+  }
+
+  onInflateError (error: unknown): void {
+    if (error instanceof ProtocolError) {
+      this.#core.failBy(error)
+      return
+    }
+    if (this.state === 'open') this.#core.fail(CloseCode.InternalError, 'the message could not be inflated')
+    this.#endSocket()
+    this.#events.onError(this.#target, error)
+  }
+
+  onInflating (): void {
+    this.#set(Flag.Inflating)
+    this.#updateFlow()
+  }
+
+  onInflatingEnd (): void {
+    this.#clear(Flag.Inflating)
+    if (this.#is(Flag.ClosedMeanwhile)) this.#onClosed()
+    else this.#updateFlow()
+  }
+
+  onNoneHeld (): void {
+    if (this.#is(Flag.EndsLater)) this.#endSocket()
+  }
+
   onPing (data: Buffer): void {
     if (!this.#takeMessage()) return
     this.#events.onPing(this.#target, data)
@@ -291,7 +349,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
       this.outbox.sendPong(payload)
       return
     }
-    this.outbox.sendBytes(Opcode.Close, payload)
+    this.outbox.sendClose(payload)
     this.#stopWatch()
     this.#startCloseDeadline()
   }
@@ -440,6 +498,12 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     if (this.state !== 'closed') this.#core.receiveEof()
     this.#stopWatch()
     this.#outbox?.end()
+    // What came before is delivered first.
+    if (this.#is(Flag.Inflating)) this.#set(Flag.ClosedMeanwhile)
+    else this.#onClosed()
+  }
+
+  #onClosed (): void {
     this.inbox.goOn()
     this.inbox.end()
     this.#events.onClosed(this.#target)
@@ -453,8 +517,9 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.#clear(Flag.Awake)
     if (this.#is(Flag.Flowing) && this.#protocol?.isAsNew() === true) this.#protocol = undefined
     if (this.#inbox?.isAtRest === true) this.#inbox = undefined
+    if (this.#extras?.inflater?.isAsNew === true) this.#extras.inflater = undefined
     // Of a socket that is gone it has to tell those who wait.
-    if (this.#outbox?.bufferedAmount === 0 && !this.#socket.destroyed) this.#outbox = undefined
+    if (this.#outbox?.bufferedAmount === 0 && !this.#outbox.isHolding && !this.#socket.destroyed) this.#outbox = undefined
     return true
   }
 
@@ -487,8 +552,15 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
 
   #makeOutbox (): Outbox {
     this.#stayAwake()
-    this.#outbox = new Outbox(this.#socket, this.#settings, this)
+    const { deflate } = this.#settings
+    this.#outbox = deflate === undefined
+      ? new Outbox(this.#socket, this.#settings, this)
+      : new DeflatingOutbox(this.#socket, this.#settings, this, deflate, this.#sendHistory(deflate))
     return this.#outbox
+  }
+
+  #sendHistory ({ sendsContext, sendBits }: DeflateSettings): History | undefined {
+    return sendsContext ? (this.#allExtras.sendHistory ??= new History(Math.min(2 ** sendBits, MAX_SEND_HISTORY))) : undefined
   }
 
   get #allExtras (): Extras {
@@ -537,6 +609,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
     this.#heartbeat?.noteBytes()
     const { outbox } = this
     const wasFlowing = this.#is(Flag.Flowing)
+    this.#extras?.inflater?.startRead()
     outbox.cork()
     try {
       if (this.#takeBytes(length)) {
@@ -578,6 +651,11 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   /** Writes what waits and ends this side; the peer's end is awaited until `closeTimeout`. */
   #endSocket (): void {
     this.#stopWatch()
+    if (this.#outbox?.isHolding === true) {
+      this.#set(Flag.EndsLater)
+      this.#startCloseDeadline()
+      return
+    }
     this.#outbox?.flush()
     // A second end is an error with a stack, which costs more than all the rest of a close.
     if (!this.#socket.writableEnded) this.#socket.end()
@@ -609,6 +687,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   #mayRead (): boolean {
     const { state } = this
     if (this.#is(Flag.Discards) || (state !== 'open' && state !== 'closeSent')) return true
+    if (this.#is(Flag.Inflating)) return false
     const isPausing = this.#extras?.rateLimiter?.isPausing === true
     return this.inbox.mayTakeMore((this.#flags & (Flag.AwaitsPong | Flag.Probing)) !== 0) && !isPausing
   }
@@ -616,6 +695,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, OutboxOwner, 
   #readOn (): void {
     // While this side did not read nothing could come: the peer's time begins anew.
     this.#heartbeat?.noteBytes()
+    this.#extras?.inflater?.startRead()
     this.#protocol?.resume()
     if (!this.#is(Flag.Flowing)) return
     if (this.#is(Flag.SocketPaused)) {

@@ -17,6 +17,7 @@ export const PROTOCOL_ERRORS = {
   FST_WS_TOO_BIG: { closeCode: CloseCode.MessageTooBig as CloseCode, rule: '§7.4.1', message: 'message over maxPayload' },
   FST_WS_TOO_MANY_EMPTY_FRAGMENTS: { closeCode: CloseCode.PolicyViolation as CloseCode, rule: '§10.4', message: 'too many empty fragments in a row' },
   FST_WS_INVALID_UTF8: { closeCode: CloseCode.InvalidPayload as CloseCode, rule: '§8.1', message: 'text that is not UTF-8' },
+  FST_WS_INVALID_DEFLATE: { closeCode: CloseCode.InvalidPayload as CloseCode, rule: 'RFC 7692 §7.2.2', message: 'compressed message that cannot be inflated' },
   FST_WS_CLOSE_PAYLOAD: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§5.5.1', message: 'close frame with a payload of one byte' },
   FST_WS_CLOSE_CODE: { closeCode: CloseCode.ProtocolError as CloseCode, rule: '§7.4', message: 'close code that may not stand in a frame' }
 } as const
@@ -29,7 +30,7 @@ export class ProtocolError extends Error {
 
   constructor (code: keyof typeof PROTOCOL_ERRORS, options?: ErrorOptions) {
     const { closeCode, message, rule } = PROTOCOL_ERRORS[code]
-    super(`${message} (RFC 6455 ${rule})`, options)
+    super(`${message} (${rule.startsWith('§') ? 'RFC 6455 ' : ''}${rule})`, options)
     this.code = code
     this.closeCode = closeCode
   }

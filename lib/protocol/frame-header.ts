@@ -33,9 +33,10 @@ export interface HeaderContext {
   /**
    * Judges what a data frame announces (§10.4), as soon as its length is known.
    *
+   * @param rsv - as in `FrameHeader`, and allowed
    * @throws {ProtocolError} `FST_WS_TOO_BIG`
    */
-  checkLength (opcode: number, payloadLength: number): void
+  checkLength (opcode: number, payloadLength: number, rsv: number): void
 }
 
 export function createFrameHeader (): FrameHeader {
@@ -77,7 +78,7 @@ export function readFrameHeader (bytes: Buffer, offset: number, end: number, con
     payloadLength = readLength64(bytes, offset + 2)
     headerLength = 10
   }
-  if (!isControl(first & 0x0f)) context.checkLength(first & 0x0f, payloadLength)
+  if (!isControl(first & 0x0f)) context.checkLength(first & 0x0f, payloadLength, (first >> 4) & 0b111)
   if (masked) {
     if (available < headerLength + 4) return false
     header.maskingKey = readInt32(bytes, offset + headerLength)

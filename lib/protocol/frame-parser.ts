@@ -229,10 +229,10 @@ export class FrameParser {
       const bits = table[entry + BITS]!
       end = start + length
       if ((bits & (MESSAGE_BITS | IS_ASCII)) === this.#asciiText && !receiver.inMessage) {
-        receiver.checkLength(Opcode.Text, length)
+        receiver.checkLength(Opcode.Text, length, 0)
         receiver.onSimpleMessage(Opcode.Text, scanner.readAscii(start, end))
       } else if ((bits & MESSAGE_BITS) === this.#binary && !receiver.inMessage) {
-        receiver.checkLength(Opcode.Binary, length)
+        receiver.checkLength(Opcode.Binary, length, 0)
         receiver.onSimpleMessage(Opcode.Binary, this.#lends ? bytes.subarray(start, end) : scanner.takeBinary(start, end, owned))
       } else {
         this.#judge(bits, length)
@@ -252,7 +252,7 @@ export class FrameParser {
     const opcode = first & 0x0f
     checkFirstByte(first, this.#receiver)
     checkSecondByte(first, (bits >> 8) & 0xff, this.#receiver)
-    if (!isControl(opcode)) this.#receiver.checkLength(opcode, payloadLength)
+    if (!isControl(opcode)) this.#receiver.checkLength(opcode, payloadLength, (first >> 4) & 0b111)
     sharedHeader.fin = first >= 0x80
     sharedHeader.rsv = (first >> 4) & 0b111
     sharedHeader.opcode = opcode

@@ -1,4 +1,5 @@
-// Fragments to messages (RFC 6455 §5.4): their order, the limit on a message's size, UTF-8 as it arrives (§8.1).
+// Fragments to messages (RFC 6455 §5.4): their order, the limit on a message's size, UTF-8 as it arrives (§8.1). Of a compressed
+// message (RFC 7692 §6.1) it only collects the bytes: what they say shows when they are inflated.
 import { constants } from 'node:buffer'
 import { ProtocolError } from './errors.ts'
 import type { FrameHeader } from './frame-header.ts'
@@ -14,6 +15,7 @@ export type MessageData = string | Buffer
 
 export class MessageAssembler {
   readonly #maxPayload: number
+  readonly #maxCompressed: number
   readonly #lends: boolean
   /** No string holds more, and none has more UTF-16 units than bytes. */
   readonly #maxText: number
@@ -21,6 +23,8 @@ export class MessageAssembler {
   #payload: PayloadBuffer | undefined
   #utf8: Utf8Validator | undefined
   #opcode: number = Opcode.Continuation
+  /** The message is compressed (RFC 7692 §6). */
+  #compressed = false
   /** All of the text so far is ASCII. */
   #ascii = true
   #emptyFragments = 0
@@ -32,6 +36,7 @@ export class MessageAssembler {
   constructor (maxPayload: number, lends = false) {
     this.#lends = lends
     this.#maxPayload = Math.min(maxPayload, constants.MAX_LENGTH)
+    this.#maxCompressed = Math.min(boundOfCompressed(this.#maxPayload), constants.MAX_LENGTH)
     this.#maxText = Math.min(maxPayload, constants.MAX_STRING_LENGTH)
   }
 
@@ -45,15 +50,21 @@ export class MessageAssembler {
     return this.#opcode
   }
 
+  /** True when that message is compressed: `finish` returns its bytes as they came. */
+  get compressed (): boolean {
+    return this.#compressed
+  }
+
   /**
    * Judges what the header of a data frame announces, before the rest of it has come: with what is there of the message
    * already, is it too much?
    *
    * @throws {ProtocolError} `FST_WS_TOO_BIG`
    */
-  checkLength (opcode: number, payloadLength: number): void {
+  checkLength (opcode: number, payloadLength: number, rsv = 0): void {
     const isText = (opcode === Opcode.Continuation ? this.#opcode : opcode) === Opcode.Text
-    const limit = isText ? this.#maxText : this.#maxPayload
+    const isCompressed = opcode === Opcode.Continuation ? this.#compressed : rsv !== 0
+    const limit = isCompressed ? this.#maxCompressed : isText ? this.#maxText : this.#maxPayload
     const held = this.#payload === undefined ? 0 : this.#payload.length
     if (held + payloadLength > limit) throw new ProtocolError('FST_WS_TOO_BIG')
   }
@@ -66,6 +77,7 @@ export class MessageAssembler {
   begin (header: FrameHeader): void {
     if (header.opcode !== Opcode.Continuation) {
       this.#opcode = header.opcode
+      this.#compressed = header.rsv !== 0
       this.#ascii = true
     }
     if (header.payloadLength > 0 || header.fin) this.#emptyFragments = 0
@@ -80,7 +92,7 @@ export class MessageAssembler {
    * @throws {ProtocolError} `FST_WS_INVALID_UTF8` at the first byte that cannot be right
    */
   append (bytes: Buffer, start: number, end: number, ascii: boolean, due: number): void {
-    if (this.#opcode === Opcode.Text) {
+    if (this.#opcode === Opcode.Text && !this.#compressed) {
       if (!ascii) this.#ascii = false
       // ASCII behind whole characters is right as it is.
       if (!ascii || this.#utf8?.complete === false) (this.#utf8 ??= new Utf8Validator()).push(bytes, start, end)
@@ -90,20 +102,18 @@ export class MessageAssembler {
   }
 
   /**
-   * Ends the message and returns it.
+   * Ends the message and returns it, or the bytes of a compressed one.
    *
    * @throws {ProtocolError} `FST_WS_INVALID_UTF8` for a text that ends inside a character
    */
   finish (): MessageData {
-    const isText = this.#opcode === Opcode.Text
+    const isText = this.#opcode === Opcode.Text && !this.#compressed
     if (isText) this.#utf8?.end()
     const payload = (this.#payload ??= new PayloadBuffer()).take()
     this.#opcode = Opcode.Continuation
-    if (!isText) {
-      if (this.#lends) lendMemory(payload)
-      return payload
-    }
-    return this.#ascii ? payload.toString('latin1') : decodeValidText(payload, 0, payload.length)
+    if (isText) return this.#ascii ? payload.toString('latin1') : decodeValidText(payload, 0, payload.length)
+    if (this.#lends && !this.#compressed) lendMemory(payload)
+    return payload
   }
 
   /**
@@ -119,6 +129,17 @@ export class MessageAssembler {
     return this.#lends ? bytes.subarray(start, end) : takeBytes(bytes, start, end, owned)
   }
 
+  /**
+   * Turns what a compressed message was inflated to into its data, by the same rules.
+   *
+   * @param bytes - good until this returns
+   * @throws {ProtocolError} `FST_WS_INVALID_UTF8`, `FST_WS_TOO_BIG`
+   */
+  inflated (opcode: number, bytes: Buffer, owned: boolean): MessageData {
+    if (bytes.length > (opcode === Opcode.Text ? this.#maxText : this.#maxPayload)) throw new ProtocolError('FST_WS_TOO_BIG')
+    return opcode === Opcode.Text ? decodeText(bytes, 0, bytes.length, false) : takeBytes(bytes, 0, bytes.length, owned)
+  }
+
   /** Takes the memory of a finished message back for the next ones, whosever they are, if it was lent. */
   takeBack (data: MessageData): void {
     if (this.#lends && typeof data !== 'string') givePage(data)
@@ -129,6 +150,15 @@ export class MessageAssembler {
     this.#payload?.clear()
     this.#utf8?.reset()
     this.#opcode = Opcode.Continuation
+    this.#compressed = false
     this.#emptyFragments = 0
   }
+}
+
+/**
+ * Tells how many bytes a message of `length` bytes may take when it is compressed: bytes that cannot be are stored in blocks, with
+ * five more for each, and an encoder may make its blocks as small as 40 bytes.
+ */
+function boundOfCompressed (length: number): number {
+  return length + (length >> 3) + 64
 }

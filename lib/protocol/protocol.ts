@@ -19,6 +19,13 @@ import type { Signal, State } from './state.ts'
 export interface ProtocolSink {
   /** @param data - a string for Text, a Buffer for Binary that belongs to the receiver unless it is lent */
   onMessage (opcode: number, data: MessageData): void
+  /**
+   * A compressed message (RFC 7692 §7.2.2), which is to be inflated and given to `receiveInflated`. What comes behind it is read all
+   * the same: whoever needs time pauses. Called only where `deflate` is given.
+   *
+   * @param bytes - as they came, without the tail; good until this returns unless `owned`
+   */
+  onCompressed? (opcode: number, bytes: Buffer, owned: boolean): void
   /** A ping has come; its pong has gone to `onReply` already. */
   onPing (data: Buffer): void
   onPong (data: Buffer): void
@@ -47,6 +54,8 @@ export interface ProtocolOptions {
   readonly maxPayload: number
   /** Binary messages are lent to the sink: they may be written over when it returns. Default: false. */
   readonly lendsPayloads?: boolean
+  /** Present when permessage-deflate was agreed on: messages may be compressed (RFC 7692 §6). How is for whoever inflates them. */
+  readonly deflate?: object
   /** What reads the frames, for this package's own use. Default: the quickest that there is in this process. */
   readonly scanners?: Scanners
 }
@@ -59,11 +68,14 @@ export interface Closure extends CloseStatus {
   readonly initiator: 'local' | 'remote'
 }
 
+/** Marks a compressed message, as in `FrameHeader.rsv` (RFC 7692 §6). */
+const RSV1 = 0b100
+
 const ABNORMAL: CloseStatus = { code: CloseCode.Abnormal, reason: '' }
 
 export class Protocol implements FrameReceiver {
   readonly role: Role
-  readonly allowedRsv = 0
+  readonly allowedRsv: number
   readonly #sink: ProtocolSink
   readonly #parser: FrameParser
   readonly #assembler: MessageAssembler
@@ -78,6 +90,7 @@ export class Protocol implements FrameReceiver {
   /** Starts behind the opening handshake: the state is `open`. */
   constructor (sink: ProtocolSink, options: ProtocolOptions) {
     this.role = options.role
+    this.allowedRsv = options.deflate === undefined ? 0 : RSV1
     this.#sink = sink
     this.#assembler = new MessageAssembler(options.maxPayload, options.lendsPayloads)
     this.#parser = new FrameParser(this, options.scanners, options.lendsPayloads)
@@ -217,8 +230,25 @@ export class Protocol implements FrameReceiver {
     this.receiveEof()
   }
 
-  checkLength (opcode: number, payloadLength: number): void {
-    this.#assembler.checkLength(opcode, payloadLength)
+  /**
+   * Takes what a compressed message says, in the order of `onCompressed`, and hands it on as any other message: to `onMessage`, unless it
+   * breaks a rule. Messages that came whole are delivered even if the bytes have ended meanwhile.
+   *
+   * @param bytes - good until this returns unless `owned`
+   */
+  receiveInflated (opcode: number, bytes: Buffer, owned: boolean): void {
+    let data: MessageData
+    try {
+      data = this.#assembler.inflated(opcode, bytes, owned)
+    } catch (error) {
+      if (this.#isReading()) this.#onParserError(error)
+      return
+    }
+    this.#sink.onMessage(opcode, data)
+  }
+
+  checkLength (opcode: number, payloadLength: number, rsv: number): void {
+    this.#assembler.checkLength(opcode, payloadLength, rsv)
   }
 
   onSimpleMessage (opcode: number, data: MessageData): void {
@@ -229,7 +259,8 @@ export class Protocol implements FrameReceiver {
     if (isControl(header.opcode)) {
       this.#onControlFrame(header, bytes, start)
     } else if (header.fin && header.opcode !== Opcode.Continuation) {
-      this.#sink.onMessage(header.opcode, this.#assembler.single(header, bytes, start, ascii, owned))
+      if (header.rsv !== 0) this.#sink.onCompressed?.(header.opcode, bytes.subarray(start, start + header.payloadLength), false)
+      else this.#sink.onMessage(header.opcode, this.#assembler.single(header, bytes, start, ascii, owned))
     } else {
       this.#assembler.begin(header)
       this.#assembler.append(bytes, start, start + header.payloadLength, ascii, 0)
@@ -247,8 +278,13 @@ export class Protocol implements FrameReceiver {
 
   onFrameEnd (header: FrameHeader): void {
     if (!header.fin) return
-    const { opcode } = this.#assembler
+    const { opcode, compressed } = this.#assembler
     const data = this.#assembler.finish()
+    if (compressed) {
+      // The bytes of one, whatever they say.
+      if (this.#isReading()) this.#sink.onCompressed?.(opcode, data as Buffer, true)
+      return
+    }
     if (this.#isReading()) this.#sink.onMessage(opcode, data)
     this.#assembler.takeBack(data)
   }
