@@ -25,7 +25,7 @@ export const HANDSHAKE_ERRORS = {
   FST_WS_ANSWER_CONNECTION: { statusCode: 502, rule: 'RFC 6455 §4.1', message: 'the answer\'s Connection must list upgrade' },
   FST_WS_ANSWER_ACCEPT: { statusCode: 502, rule: 'RFC 6455 §4.1', message: 'the answer\'s Sec-WebSocket-Accept must be given once and fit the key' },
   FST_WS_ANSWER_SUBPROTOCOL: { statusCode: 502, rule: 'RFC 6455 §4.1', message: 'the answer\'s Sec-WebSocket-Protocol must be one that was offered' },
-  FST_WS_ANSWER_EXTENSIONS: { statusCode: 502, rule: 'RFC 6455 §4.1', message: 'the answer\'s Sec-WebSocket-Extensions must be well-formed and among those offered' }
+  FST_WS_ANSWER_EXTENSIONS: { statusCode: 502, rule: 'RFC 6455 §4.1', message: 'the answer\'s Sec-WebSocket-Extensions must be well-formed and fit what was offered' }
 } as const
 
 export type HandshakeErrorCode = keyof typeof HANDSHAKE_ERRORS

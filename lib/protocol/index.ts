@@ -2,6 +2,8 @@
 export { CloseCode, isWireCloseCode, MAX_REASON_LENGTH } from './close-code.ts'
 export { cutReason } from './close-frame.ts'
 export type { CloseStatus } from './close-frame.ts'
+export { acceptDeflate, EXTENSION_NAME, offerDeflate, readDeflateAnswer } from './deflate-offer.ts'
+export type { DeflateAgreement, DeflateParams, DeflateWish } from './deflate-offer.ts'
 export { PROTOCOL_ERRORS, ProtocolError, USAGE_ERRORS, UsageError } from './errors.ts'
 export { formatExtensions, parseExtensions } from './extensions.ts'
 export type { ExtensionOffer, ExtensionParam } from './extensions.ts'

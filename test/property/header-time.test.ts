@@ -7,6 +7,7 @@ import t from 'tap'
 import { bearerToken, withoutToken } from '../../lib/plugin/bearer.ts'
 import { makeOriginCheck } from '../../lib/plugin/origin.ts'
 import { addressOf } from '../../lib/plugin/quota.ts'
+import { acceptDeflate } from '../../lib/protocol/deflate-offer.ts'
 import { parseExtensions } from '../../lib/protocol/extensions.ts'
 import { judgeResponse } from '../../lib/protocol/handshake-client.ts'
 import { isHost, judgeRequest } from '../../lib/protocol/handshake.ts'
@@ -27,6 +28,8 @@ const texts = [
   { name: 'one long token', unit: 'a' },
   { name: 'members', unit: 'a,' },
   { name: 'offers', unit: 'a; b=c, ' },
+  { name: 'offers of permessage-deflate', unit: 'permessage-deflate; client_max_window_bits=16, ' },
+  { name: 'parameters of permessage-deflate', unit: '; server_no_context_takeover', start: 'permessage-deflate' },
   { name: 'parameters', unit: '; a=b', start: 'x' },
   { name: 'parameters without a value', unit: ';a', start: 'x' },
   { name: 'equals signs', unit: '=', start: 'x;a' },
@@ -63,6 +66,7 @@ function attempt (act: () => unknown): unknown {
   }
 }
 
+const WISH = { serverNoContextTakeover: false, clientNoContextTakeover: false, serverMaxWindowBits: 15, clientMaxWindowBits: 15 }
 const originChecks = [makeOriginCheck('same-origin'), makeOriginCheck(['https://a.example', /^https:\/\/([a-z\d-]+\.)*example\.org$/, 'null'])]
 
 const readers: Array<{ name: string, read: (text: string) => unknown }> = [
@@ -70,6 +74,7 @@ const readers: Array<{ name: string, read: (text: string) => unknown }> = [
   { name: 'hasListMember', read: text => hasListMember([text], 'upgrade') },
   { name: 'trimWhitespace', read: text => trimWhitespace(`x${text}x`) },
   { name: 'parseExtensions', read: parseExtensions },
+  { name: 'acceptDeflate', read: text => acceptDeflate(parseExtensions(text), WISH) },
   { name: 'isHost', read: isHost },
   ...['Host', 'Upgrade', 'Connection', 'Sec-WebSocket-Key', 'Sec-WebSocket-Version', 'Sec-WebSocket-Protocol', 'Sec-WebSocket-Extensions'].map(name => ({
     name: `judgeRequest, ${name}`,
