@@ -9,9 +9,11 @@ export type { WebSocketLatencyMetrics, WebSocketMetrics } from './metrics.ts'
 export type {
   WebSocketAllowedOrigins,
   WebSocketClientInfo,
+  WebSocketCompatibleDeflate,
   WebSocketCompatibleOptions,
   WebSocketErrorHandler,
   WebSocketHeartbeat,
+  WebSocketPerMessageDeflate,
   WebSocketPluginOptions,
   WebSocketProtocolChooser,
   WebSocketFastPaths,

@@ -1,5 +1,6 @@
 // Options of the plugin and of a route. Owns their names and types; defaults and checks are the plugin's.
 import type { IncomingMessage, OutgoingHttpHeaders, Server } from 'node:http'
+import type { ZlibOptions } from 'node:zlib'
 import type {
   FastifyInstance,
   FastifyReply,
@@ -66,6 +67,11 @@ export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
    * written over then. Messages that wait in a queue are copied. Default: false.
    */
   lendPayloads?: boolean
+  /**
+   * Compression of messages (permessage-deflate, RFC 7692), where the client offers it. True: all defaults. Fields that are missing are
+   * the plugin's, or the default's where it has none. It has no effect yet. Default: false.
+   */
+  perMessageDeflate?: boolean | WebSocketPerMessageDeflate
   /** On a route with message schemas: binary messages pass untouched, as Buffers, beside the JSON ones. Default: false. */
   binary?: Binary
   /** Subprotocols that the route speaks, the preferred one first, or a function that chooses. Without it none is agreed on. */
@@ -97,6 +103,29 @@ export interface WebSocketFastPaths {
   readonly webAssembly?: boolean
   /** Lets all sockets read into one buffer, by internals of Node; it takes `webAssembly`. Default: true. */
   readonly sharedReadBuffer?: boolean
+}
+
+/** How messages are compressed, and what a connection agrees on for that (RFC 7692 §7.1). */
+export interface WebSocketPerMessageDeflate {
+  /** Bytes from which on a message is compressed; shorter ones go as they are. Default: 1,024. */
+  readonly threshold?: number
+  /** zlib's, from 1, the fastest, to 9, the smallest result. Default: 1. */
+  readonly level?: number
+  /** zlib's, from 1, the least memory, to 9, the fastest. Default: 8. */
+  readonly memLevel?: number
+  /** The server begins each message with an empty window: worse compression, and no memory between messages. Default: true. */
+  readonly serverNoContextTakeover?: boolean
+  /** The client is told to do so. Default: true. */
+  readonly clientNoContextTakeover?: boolean
+  /** The server looks back 2 ** bits bytes at most, 8 to 15; a client may ask for less. Default: 15. */
+  readonly serverMaxWindowBits?: number
+  /**
+   * The client does, in the same way. One that keeps its window and knows of no limit goes uncompressed; one that begins each
+   * message with an empty window may look back 32 KiB all the same. Default: 15.
+   */
+  readonly clientMaxWindowBits?: number
+  /** Bytes that zlib may hold for all connections of the process together; beyond them new connections go uncompressed. Default: 67,108,864. */
+  readonly maxMemory?: number
 }
 
 /** A token bucket: as much as `perSeconds` allow may come at once, and as fast as it is spent it fills up again. One of `messages` and `bytes` is needed. */
@@ -155,6 +184,19 @@ export interface WebSocketCompatibleOptions {
   path?: string
   /** Without effect: `websocketServer.clients` is always there. */
   clientTracking?: boolean
-  /** There is no compression yet, so nothing but false. */
-  perMessageDeflate?: false
+  /** As the option outside; fields that are missing are the default's, not those of `ws`. */
+  perMessageDeflate?: boolean | WebSocketCompatibleDeflate
+}
+
+/** `perMessageDeflate` as the `ws` package has it. */
+export interface WebSocketCompatibleDeflate extends Pick<
+  WebSocketPerMessageDeflate,
+  'threshold' | 'serverNoContextTakeover' | 'clientNoContextTakeover' | 'serverMaxWindowBits' | 'clientMaxWindowBits'
+> {
+  /** `level`, of which -1 is 6 and 0 is refused, and `memLevel`; the rest has no effect. */
+  readonly zlibDeflateOptions?: Omit<ZlibOptions, 'dictionary'>
+  /** Without effect. */
+  readonly zlibInflateOptions?: Omit<ZlibOptions, 'dictionary'>
+  /** Without effect. */
+  readonly concurrencyLimit?: number
 }

@@ -2,13 +2,44 @@
 // and turns those into this plugin's own.
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { WebSocketCompatibleOptions, WebSocketProtocolChooser } from '../../types/index.ts'
+import type { WebSocketCompatibleDeflate, WebSocketCompatibleOptions, WebSocketProtocolChooser } from '../../types/index.ts'
 import { InvalidOptionError, VerificationFailedError } from './errors.ts'
-import { checkOptions } from './option-rules.ts'
+import { DEFLATE_RULES, checkOptions, isPlainObject } from './option-rules.ts'
 import type { Rule } from './option-rules.ts'
+import { mergeDeflate } from './options.ts'
 import type { PluginSettings } from './options.ts'
 
 const OWNER = 'the plugin\'s options.options'
+
+/** zlib's word for a level of its own choice, and its choice. */
+const DEFAULT_LEVEL = -1
+const ZLIB_LEVEL = 6
+
+const ANYTHING: Rule = { allowed: 'anything', accepts: () => true }
+
+/** What zlib can be told without that a peer could tell. Not `dictionary`, which the peer would have to know. */
+const ZLIB_RULES: Readonly<Record<string, Rule>> = Object.fromEntries([
+  'flush', 'finishFlush', 'chunkSize', 'windowBits', 'level', 'memLevel', 'strategy', 'info', 'maxOutputLength', 'rejectGarbageAfterEnd'
+].map(name => [name, ANYTHING]))
+
+const { level: LEVEL, memLevel: MEM_LEVEL, maxMemory: _, ...SHARED_RULES } = DEFLATE_RULES
+/** Of `ws`, whose options for zlib stand in objects of their own. */
+const COMPATIBLE_DEFLATE_RULES: Readonly<Record<keyof WebSocketCompatibleDeflate | 'maxPayload', Rule>> = {
+  ...SHARED_RULES,
+  zlibDeflateOptions: {
+    allowed: 'an object',
+    accepts: isPlainObject,
+    fields: {
+      ...ZLIB_RULES,
+      level: { allowed: `${LEVEL.allowed}, or ${DEFAULT_LEVEL}`, accepts: value => value === DEFAULT_LEVEL || LEVEL.accepts(value) },
+      memLevel: MEM_LEVEL
+    }
+  },
+  zlibInflateOptions: { allowed: 'an object', accepts: isPlainObject, fields: ZLIB_RULES },
+  concurrencyLimit: ANYTHING,
+  // `ws` writes its own over it.
+  maxPayload: ANYTHING
+}
 
 /** Allowed values; where one has no effect here, any other would have had one there. */
 const RULES: Readonly<Record<keyof WebSocketCompatibleOptions | 'skipUTF8Validation', Rule>> = {
@@ -18,7 +49,11 @@ const RULES: Readonly<Record<keyof WebSocketCompatibleOptions | 'skipUTF8Validat
   server: { allowed: 'an HTTP server', accepts: value => typeof value === 'object' && value !== null && 'on' in value && 'listenerCount' in value },
   path: { allowed: 'a string', accepts: value => typeof value === 'string' },
   clientTracking: { allowed: 'true or false', accepts: value => typeof value === 'boolean' },
-  perMessageDeflate: { allowed: 'false: there is no compression', accepts: value => value === false },
+  perMessageDeflate: {
+    allowed: 'true, false or an object of options',
+    accepts: value => typeof value === 'boolean' || isPlainObject(value),
+    fields: COMPATIBLE_DEFLATE_RULES
+  },
   skipUTF8Validation: { allowed: 'false: text is always checked', accepts: value => value === false }
 }
 
@@ -43,7 +78,16 @@ export function readCompatibleOptions (given: object | undefined, fastify: Fasti
 export function mergeCompatibleOptions (settings: PluginSettings, compatible: WebSocketCompatibleOptions): PluginSettings {
   const maxPayload = settings.maxPayload ?? compatible.maxPayload
   const protocols = settings.protocols ?? protocolChooser(compatible)
-  return { ...settings, ...(maxPayload !== undefined && { maxPayload }), ...(protocols !== undefined && { protocols }) }
+  const perMessageDeflate = settings.perMessageDeflate ?? compatibleDeflate(compatible)
+  return { ...settings, ...(maxPayload !== undefined && { maxPayload }), ...(protocols !== undefined && { protocols }), perMessageDeflate }
+}
+
+/** What is not said is as by default here, not as in `ws`. */
+function compatibleDeflate ({ perMessageDeflate }: WebSocketCompatibleOptions): PluginSettings['perMessageDeflate'] {
+  if (perMessageDeflate === undefined) return undefined
+  if (typeof perMessageDeflate === 'boolean') return mergeDeflate(perMessageDeflate, false)
+  const { zlibDeflateOptions: { level, memLevel } = {}, ...own } = perMessageDeflate
+  return mergeDeflate({ ...own, level: level === DEFAULT_LEVEL ? ZLIB_LEVEL : level, memLevel }, false)
 }
 
 /** Only asked when the client offers something, as in `ws`. */

@@ -1,7 +1,7 @@
 // What an option may be: a rule for each, in words and as a check. Knows no default, and nothing of how options are laid over each other.
 import { inspect } from 'node:util'
 import { isToken } from '../protocol/header-fields.ts'
-import type { WebSocketPluginOptions, WebSocketRouteOptions } from '../../types/index.ts'
+import type { WebSocketPerMessageDeflate, WebSocketPluginOptions, WebSocketRouteOptions } from '../../types/index.ts'
 import { InvalidOptionError } from './errors.ts'
 import { explainOrigins, isAllowedOrigins } from './origin.ts'
 
@@ -58,6 +58,22 @@ const FAST_PATHS: Rule = {
   accepts: value => typeof value === 'boolean' || isPlainObject(value),
   fields: { webAssembly: FLAG, sharedReadBuffer: FLAG }
 }
+/** What is in `perMessageDeflate`; bits are those of RFC 7692 §7.1.2, levels zlib's. Level 0 would compress nothing. */
+export const DEFLATE_RULES: Readonly<Record<keyof WebSocketPerMessageDeflate, Rule>> = {
+  threshold: { ...SIZE, allowed: `${SIZE.allowed} (bytes)` },
+  level: integerIn(1, 9),
+  memLevel: integerIn(1, 9),
+  serverNoContextTakeover: FLAG,
+  clientNoContextTakeover: FLAG,
+  serverMaxWindowBits: integerIn(8, 15),
+  clientMaxWindowBits: integerIn(8, 15),
+  maxMemory: { ...SIZE, allowed: `${SIZE.allowed} (bytes)` }
+}
+const DEFLATE: Rule = {
+  allowed: 'true, false or an object of options',
+  accepts: value => typeof value === 'boolean' || isPlainObject(value),
+  fields: DEFLATE_RULES
+}
 const ORIGINS: Rule = {
   allowed: 'true, an origin, a regular expression, a list of both or a function',
   accepts: isAllowedOrigins,
@@ -86,6 +102,7 @@ export const ROUTE_RULES: Readonly<Record<keyof WebSocketRouteOptions, Rule>> = 
   maxPendingHandshakes: COUNT,
   fastPaths: FAST_PATHS,
   lendPayloads: FLAG,
+  perMessageDeflate: DEFLATE,
   binary: FLAG,
   protocols: PROTOCOLS,
   errorHandler: FUNCTION,
@@ -142,6 +159,10 @@ function has (options: object, name: string): boolean {
 
 function isIntegerFrom (least: number, value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) >= least
+}
+
+function integerIn (least: number, most: number): Rule {
+  return { allowed: `an integer from ${least} to ${most}`, accepts: value => isIntegerFrom(least, value) && Number(value) <= most }
 }
 
 function isName (value: unknown): boolean {

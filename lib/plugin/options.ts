@@ -1,7 +1,14 @@
 // Options of the plugin and of a route: checked once, defaulted once. Owns the defaults, and whose option goes before whose.
 import type { FastifyInstance } from 'fastify'
 import type { RateLimit } from '../connection/token-bucket.ts'
-import type { WebSocketFastPaths, WebSocketHeartbeat, WebSocketPluginOptions, WebSocketRateLimit, WebSocketRouteOptions } from '../../types/options.ts'
+import type {
+  WebSocketFastPaths,
+  WebSocketHeartbeat,
+  WebSocketPerMessageDeflate,
+  WebSocketPluginOptions,
+  WebSocketRateLimit,
+  WebSocketRouteOptions
+} from '../../types/options.ts'
 import { InvalidOptionError } from './errors.ts'
 import { PLUGIN_RULES, ROUTE_RULES, checkOptions, isPlainObject, show } from './option-rules.ts'
 
@@ -21,7 +28,20 @@ const DEFAULTS = {
   allowedOrigins: 'same-origin',
   fastPaths: { webAssembly: true, sharedReadBuffer: true },
   lendPayloads: false,
+  perMessageDeflate: false,
   binary: false
+} as const
+
+/** Of `perMessageDeflate`, once it is on: what costs least, for no window lasts longer than a message. */
+const DEFLATE_DEFAULTS = {
+  threshold: 1_024,
+  level: 1,
+  memLevel: 8,
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  serverMaxWindowBits: 15,
+  clientMaxWindowBits: 15,
+  maxMemory: 67_108_864
 } as const
 
 const PLUGIN_DEFAULTS = {
@@ -41,11 +61,18 @@ type Heartbeat = Readonly<Required<WebSocketHeartbeat>>
 /** Fast paths, each decided. */
 type FastPaths = Readonly<Required<WebSocketFastPaths>>
 
+/** Compression with all its options. */
+type Deflate = Readonly<Required<WebSocketPerMessageDeflate>>
+
+/** The same before anything is laid under; a field that is undefined is as good as absent. */
+type DeflateFields = { readonly [Name in keyof WebSocketPerMessageDeflate]: WebSocketPerMessageDeflate[Name] | undefined }
+
 /** Where options stand that a registration or a route gives, and what each is once the defaults are laid under. */
 type Filled = { readonly [Name in keyof typeof DEFAULTS]: NonNullable<WebSocketRouteOptions[Name]> } & {
   readonly heartbeat: Heartbeat | false
   readonly rateLimit: RateLimit | false
   readonly fastPaths: FastPaths
+  readonly perMessageDeflate: Deflate | false
 }
 
 /**
@@ -59,7 +86,7 @@ export type RouteSettings = Readonly<Omit<WebSocketRouteOptions, keyof typeof DE
 }
 
 /** Options of one registration, checked. */
-export type PluginSettings = Readonly<Omit<WebSocketPluginOptions, keyof typeof PLUGIN_DEFAULTS | 'heartbeat' | 'rateLimit' | 'fastPaths'>> & {
+export type PluginSettings = Readonly<Omit<WebSocketPluginOptions, keyof typeof PLUGIN_DEFAULTS | 'heartbeat' | 'rateLimit' | 'fastPaths' | 'perMessageDeflate'>> & {
   readonly shutdownTimeout: number
   readonly shutdownStagger: number
   readonly handshakeTimeout: number
@@ -68,6 +95,8 @@ export type PluginSettings = Readonly<Omit<WebSocketPluginOptions, keyof typeof 
   readonly heartbeat: Heartbeat | false
   readonly rateLimit: RateLimit | false
   readonly fastPaths: FastPaths
+  /** `undefined` when it was not given: `options` may have it then. */
+  readonly perMessageDeflate: Deflate | false | undefined
 }
 
 /**
@@ -84,7 +113,8 @@ export function readPluginOptions (given: object): PluginSettings {
     ...checked,
     heartbeat: mergeHeartbeat(checked.heartbeat, DEFAULTS.heartbeat),
     rateLimit: mergeRateLimit(checked.rateLimit, DEFAULTS.rateLimit),
-    fastPaths: mergeFastPaths(checked.fastPaths, DEFAULTS.fastPaths)
+    fastPaths: mergeFastPaths(checked.fastPaths, DEFAULTS.fastPaths),
+    perMessageDeflate: checked.perMessageDeflate && mergeDeflate(checked.perMessageDeflate, DEFAULTS.perMessageDeflate)
   }
   const { shutdownStagger, shutdownTimeout } = settings
   if (shutdownStagger > shutdownTimeout) {
@@ -114,6 +144,7 @@ export function readRouteOptions (
     heartbeat: mergeHeartbeat(own.heartbeat, plugin.heartbeat),
     rateLimit: mergeRateLimit(own.rateLimit, plugin.rateLimit),
     fastPaths: mergeFastPaths(own.fastPaths, plugin.fastPaths),
+    perMessageDeflate: mergeDeflate(own.perMessageDeflate, plugin.perMessageDeflate ?? DEFAULTS.perMessageDeflate),
     maxPayload: own.maxPayload ?? plugin.maxPayload ?? bodyLimit ?? instance.initialConfig.bodyLimit ?? DEFAULT_BODY_LIMIT
   }
 }
@@ -143,6 +174,23 @@ function mergeHeartbeat (own: WebSocketHeartbeat | false | undefined, under: Hea
 function mergeFastPaths (own: boolean | WebSocketFastPaths | undefined, under: FastPaths): FastPaths {
   if (typeof own === 'boolean') return { webAssembly: own, sharedReadBuffer: own }
   return { webAssembly: own?.webAssembly ?? under.webAssembly, sharedReadBuffer: own?.sharedReadBuffer ?? under.sharedReadBuffer }
+}
+
+/** Field by field; where it is off beneath, over the defaults. True is all of those, whatever is beneath. */
+export function mergeDeflate (own: boolean | DeflateFields | undefined, under: Deflate | false): Deflate | false {
+  if (own === undefined || own === false) return own ?? under
+  if (own === true) return DEFLATE_DEFAULTS
+  const base = under === false ? DEFLATE_DEFAULTS : under
+  return {
+    threshold: own.threshold ?? base.threshold,
+    level: own.level ?? base.level,
+    memLevel: own.memLevel ?? base.memLevel,
+    serverNoContextTakeover: own.serverNoContextTakeover ?? base.serverNoContextTakeover,
+    clientNoContextTakeover: own.clientNoContextTakeover ?? base.clientNoContextTakeover,
+    serverMaxWindowBits: own.serverMaxWindowBits ?? base.serverMaxWindowBits,
+    clientMaxWindowBits: own.clientMaxWindowBits ?? base.clientMaxWindowBits,
+    maxMemory: own.maxMemory ?? base.maxMemory
+  }
 }
 
 /** As a whole: half of one limit with half of another would be nobody's. */

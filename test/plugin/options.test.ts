@@ -36,6 +36,16 @@ const ROUTE_ROWS: ReadonlyArray<{ name: string, good: readonly unknown[], bad: r
   { name: 'maxPendingHandshakes', good: [1], bad: [0, Infinity], allowed: 'an integer from 1 on' },
   { name: 'fastPaths', good: [true, false, {}, { webAssembly: false }, { webAssembly: true, sharedReadBuffer: false }], bad: [1, null, 'all', []], allowed: 'true, false or an object with webAssembly and sharedReadBuffer' },
   { name: 'lendPayloads', good: [true, false], bad: [1, 'true'], allowed: 'true or false' },
+  {
+    name: 'perMessageDeflate',
+    good: [
+      true, false, {}, { threshold: 0, level: 1, memLevel: 1, serverMaxWindowBits: 8, clientMaxWindowBits: 8, maxMemory: 0 },
+      { threshold: 2 ** 40, level: 9, memLevel: 9, serverMaxWindowBits: 15, clientMaxWindowBits: 15, maxMemory: 2 ** 40 },
+      { serverNoContextTakeover: false, clientNoContextTakeover: false, level: undefined }
+    ],
+    bad: [1, null, 'true', [], new Map()],
+    allowed: 'true, false or an object of options'
+  },
   { name: 'binary', good: [true, false], bad: [1, 'true'], allowed: 'true or false' },
   { name: 'protocols', good: [[], ['a', 'b'], fn], bad: ['a', ['a', 'a'], ['a b'], [''], [1], {}, [,]], // eslint-disable-line no-sparse-arrays
     allowed: 'an array of different subprotocol names (tokens) or a function' },
@@ -146,7 +156,20 @@ const NESTED_ROWS: ReadonlyArray<[options: object, name: string, rest: string]> 
   [{ rateLimit: { messages: 1, perSeconds: 0 } }, 'rateLimit.perSeconds', 'got 0, must be a number over 0'],
   [{ rateLimit: { messages: 1, perSeconds: '1' } }, 'rateLimit.perSeconds', 'got "1", must be a number over 0'],
   [{ rateLimit: { messages: 1, onLimit: 'drop' } }, 'rateLimit.onLimit', 'got "drop", must be \'close\' or \'pause\''],
-  [{ rateLimit: { messages: 1, burst: 1 } }, 'rateLimit.burst', 'there is no such option, only messages, bytes, perSeconds, onLimit']
+  [{ rateLimit: { messages: 1, burst: 1 } }, 'rateLimit.burst', 'there is no such option, only messages, bytes, perSeconds, onLimit'],
+  ...([
+    ['threshold', [-1, 0.5, '1kb', Infinity], 'an integer from 0 on (bytes)'],
+    ['level', [0, 10, -1, 1.5, '6'], 'an integer from 1 to 9'],
+    ['memLevel', [0, 10, true], 'an integer from 1 to 9'],
+    ['serverNoContextTakeover', [1, 'true', null], 'true or false'],
+    ['clientNoContextTakeover', [0], 'true or false'],
+    ['serverMaxWindowBits', [7, 16, true, '15', 9.5], 'an integer from 8 to 15'],
+    ['clientMaxWindowBits', [7, 16, false], 'an integer from 8 to 15'],
+    ['maxMemory', [-1, '64mb', NaN], 'an integer from 0 on (bytes)']
+  ] as const).flatMap(([name, values, allowed]) => values.map((value): [object, string, string] => (
+    [{ perMessageDeflate: { [name]: value } }, `perMessageDeflate.${name}`, `got ${typeof value === 'string' ? `"${value}"` : value}, must be ${allowed}`]
+  ))),
+  [{ perMessageDeflate: { windowBits: 9 } }, 'perMessageDeflate.windowBits', 'there is no such option, only threshold, level, memLevel, serverNoContextTakeover, clientNoContextTakeover, serverMaxWindowBits, clientMaxWindowBits, maxMemory']
 ]
 
 t.test('wrong values inside of options', async (t) => {
@@ -188,7 +211,8 @@ t.test('defaults of the limits', async (t) => {
     rateLimit: false,
     allowedOrigins: 'same-origin',
     fastPaths: { webAssembly: true, sharedReadBuffer: true },
-    lendPayloads: false
+    lendPayloads: false,
+    perMessageDeflate: false
   })
   for (const name of ['maxLifetime', 'maxConnections', 'maxConnectionsPerIp', 'maxPendingHandshakes']) t.notOk(name in route, name)
 })
@@ -231,6 +255,43 @@ t.test('fast paths: field by field, and all at once', async (t) => {
   t.throws(() => readPluginOptions({ fastPaths: { wasm: true } }), { code: 'FST_WS_INVALID_OPTION', message: /"fastPaths\.wasm" of the plugin: there is no such option, only webAssembly, sharedReadBuffer/ })
 })
 
+t.test('compression: field by field, and switched on and off', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const defaults = {
+    threshold: 1_024, level: 1, memLevel: 8, serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: 15, clientMaxWindowBits: 15, maxMemory: 67_108_864
+  }
+  const others = {
+    threshold: 0, level: 9, memLevel: 9, serverNoContextTakeover: false, clientNoContextTakeover: false, serverMaxWindowBits: 8, clientMaxWindowBits: 9, maxMemory: 0
+  }
+  const rows: ReadonlyArray<[plugin: unknown, route: unknown, expected: unknown]> = [
+    [undefined, undefined, false],
+    [undefined, true, defaults],
+    [undefined, {}, defaults],
+    [undefined, false, false],
+    [true, undefined, defaults],
+    [true, {}, defaults],
+    [true, { level: 6 }, { ...defaults, level: 6 }],
+    [true, false, false],
+    [false, undefined, false],
+    [false, true, defaults],
+    [false, { threshold: 0, maxMemory: undefined }, { ...defaults, threshold: 0 }],
+    [others, undefined, others],
+    [others, {}, others],
+    [others, true, defaults],
+    [others, false, false],
+    [{ level: 6, clientNoContextTakeover: false }, { clientNoContextTakeover: true, memLevel: 9, level: undefined }, { ...defaults, level: 6, memLevel: 9 }],
+    ...Object.keys(others).flatMap((name): Array<[unknown, unknown, unknown]> => {
+      const [own, changed] = [{ [name]: Reflect.get(others, name) }, { ...defaults, [name]: Reflect.get(others, name) }]
+      return [[own, undefined, changed], [own, {}, changed], [true, own, changed], [others, { ...defaults, ...own }, changed]]
+    })
+  ]
+  for (const [plugin, route, expected] of rows) {
+    const settings = readRouteOptions({ perMessageDeflate: route }, 'x', readPluginOptions({ perMessageDeflate: plugin }), undefined, app)
+    t.strictSame(settings.perMessageDeflate, expected)
+  }
+})
+
 t.test('rate limits: as a whole', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -266,9 +327,10 @@ t.test('the stagger fits into the shutdown', async (t) => {
 t.test('what the application does to its objects later changes nothing', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  const given = { heartbeat: { interval: 5 }, rateLimit: { messages: 5 } }
+  const given = { heartbeat: { interval: 5 }, rateLimit: { messages: 5 }, perMessageDeflate: { level: 5 } }
   const settings = readRouteOptions(given, 'x', readPluginOptions({}), undefined, app)
   given.heartbeat.interval = 0
   given.rateLimit.messages = 0
-  t.match(settings, { heartbeat: { interval: 5 }, rateLimit: { messages: 5 } })
+  given.perMessageDeflate.level = 0
+  t.match(settings, { heartbeat: { interval: 5 }, rateLimit: { messages: 5 }, perMessageDeflate: { level: 5 } })
 })

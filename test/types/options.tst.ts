@@ -12,6 +12,7 @@ import type {
   WebSocketErrorHandler,
   WebSocketFastPaths,
   WebSocketHeartbeat,
+  WebSocketPerMessageDeflate,
   WebSocketPluginOptions,
   WebSocketRateLimit,
   WebSocketRouteOptions,
@@ -135,6 +136,51 @@ const onSlow: WebSocketSlowConsumer = async (connection) => { connection.termina
 app.get('/slow/named', { websocket: { slowConsumer: onSlow } }, () => {})
 // @ts-expect-error no such policy
 app.get('/slow/block', { websocket: { slowConsumer: 'block' } }, () => {})
+
+// ---- compression
+
+app.register(websocket, { perMessageDeflate: true })
+app.register(websocket, {
+  perMessageDeflate: {
+    threshold: 1,
+    level: 1,
+    memLevel: 1,
+    serverNoContextTakeover: true,
+    clientNoContextTakeover: true,
+    serverMaxWindowBits: 15,
+    clientMaxWindowBits: 15,
+    maxMemory: 1
+  }
+} satisfies WebSocketPluginOptions)
+app.get('/deflate', { websocket: { perMessageDeflate: { level: 6 } }, schema: messages }, (connection) => exact<WebSocketConnection<Incoming, Outgoing>>()(connection))
+const perMessageDeflate: WebSocketPerMessageDeflate = {}
+app.get('/deflate/named', { websocket: { perMessageDeflate } }, () => {})
+app.get('/deflate/off', { websocket: { perMessageDeflate: false } }, () => {})
+app.register(websocket, {
+  options: {
+    perMessageDeflate: {
+      threshold: 1,
+      serverNoContextTakeover: true,
+      clientNoContextTakeover: true,
+      serverMaxWindowBits: 10,
+      clientMaxWindowBits: 10,
+      concurrencyLimit: 10,
+      zlibDeflateOptions: { level: 3, memLevel: 7, chunkSize: 1024 },
+      zlibInflateOptions: { chunkSize: 10 * 1024 }
+    }
+  }
+})
+app.register(websocket, { options: { perMessageDeflate: true } })
+// @ts-expect-error no such field
+app.get('/deflate/field', { websocket: { perMessageDeflate: { windowBits: 9 } } }, () => {})
+// @ts-expect-error bits are a number
+app.get('/deflate/bits', { websocket: { perMessageDeflate: { serverMaxWindowBits: true } } }, () => {})
+// @ts-expect-error of zlib, in the words of ws
+app.get('/deflate/zlib', { websocket: { perMessageDeflate: { zlibDeflateOptions: {} } } }, () => {})
+// @ts-expect-error in the words of ws the level stands deeper
+app.register(websocket, { options: { perMessageDeflate: { level: 1 } } })
+// @ts-expect-error the client would have to know it
+app.register(websocket, { options: { perMessageDeflate: { zlibDeflateOptions: { dictionary: Buffer.of(1) } } } })
 
 // ---- origins
 
