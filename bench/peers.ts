@@ -23,7 +23,7 @@ const product = { file: fileOf('product') }
 const PEERS: ReadonlyArray<Peer & { readonly isThere: boolean }> = [
   { name: 'product', ...product, isThere: true },
   // By nothing but what Node documents.
-  { name: 'product portable', ...product, plugin: { fastPaths: { sharedReadBuffer: false } }, isThere: true },
+  { name: 'product portable', ...product, plugin: { fastPaths: { sharedReadBuffer: false, zlibHandles: false } }, isThere: true },
   { name: 'product lending', ...product, route: { lendPayloads: true }, isThere: true },
   { name: 'ws', file: fileOf('ws'), isThere: true },
   { name: '@fastify/websocket', file: fileOf('fastify-websocket'), isThere: true },

@@ -24,6 +24,7 @@ const OTHERS = ['ws', '@fastify/websocket', 'net', 'bun']
 const ALL = ['product', 'product portable', ...OTHERS]
 /** Binary messages may be lent. */
 const BINARY = [...ALL, 'product lending']
+const DEFLATING = ['product', 'product portable', 'ws', '@fastify/websocket', 'bun']
 
 const ascii = (length: number): string => 'the quick brown fox jumps over the lazy dog. '.repeat(Math.ceil(length / 45)).slice(0, length)
 const binary = (length: number): Buffer => Buffer.from(ascii(length))
@@ -47,12 +48,33 @@ function broadcast (name: string, atOnce: number): Workload {
   }
 }
 
+/** Messages that each server compresses; the floor knows nothing of that. */
+function deflated (name: string, length: number, level?: number): Workload {
+  const deflate = level === undefined ? {} : { level }
+  const [payload = '', ...others] = Array.from({ length: 61 }, (_, i) => json(length, i))
+  return {
+    name,
+    server: { scenario: 'echo', deflate },
+    makeLoad: () => new EchoLoad({ payload, deflate: others, ...middle }),
+    // Bun has one level.
+    peers: level === undefined ? DEFLATING : DEFLATING.filter((peer) => peer !== 'bun'),
+    floor: 'net'
+  }
+}
+
 const small = { connections: 20, inFlight: 100 }
 const middle = { connections: 10, inFlight: 32 }
 const large = { connections: 10, inFlight: 16 }
 const largest = { connections: 4, inFlight: 4 }
 const single = { connections: 100, inFlight: 1 }
 const typed = JSON.stringify(EXAMPLE)
+/** As an API answers: a list of so many bytes, no two entries alike. @param start - of the entries' numbers */
+const json = (length: number, start = 0): string => {
+  const entries: object[] = []
+  const entry = (id: number): object => ({ ...EXAMPLE, id, at: 1_700_000_000_000 + id * 7_919, text: words.slice(0, 10 + id % 40) })
+  while (JSON.stringify(entries).length < length) entries.push(entry(start * 1_009 + entries.length * 37 + 11))
+  return JSON.stringify(entries)
+}
 
 export const WORKLOADS: readonly Workload[] = [
   echo('echo 32 B, one in flight', { payload: ascii(32), ...single }),
@@ -73,6 +95,17 @@ export const WORKLOADS: readonly Workload[] = [
   detail(echo('typed JSON 200 B, one in flight', { payload: typed, ...single }, { scenario: 'typed' })),
   broadcast('broadcast 64 B to 1,000, one at a time', 1),
   broadcast('broadcast 64 B to 1,000, eight a tick', 8),
+  deflated('deflate 1 KiB JSON', 1_000),
+  detail(deflated('deflate 1 KiB JSON, level 6', 1_000, 6)),
+  deflated('deflate 16 KiB JSON', 16_000),
+  detail(deflated('deflate 16 KiB JSON, level 6', 16_000, 6)),
+  detail({
+    name: 'deflate broadcast 1 KiB to 1,000, one at a time',
+    server: { scenario: 'broadcast', payload: json(1_000), atOnce: 1, deflate: {} },
+    makeLoad: () => new BroadcastLoad({ payload: json(1_000), connections: 1_000, atOnce: 1, deflate: true }),
+    peers: DEFLATING,
+    floor: 'net'
+  }),
   {
     name: 'connect and close',
     server: { scenario: 'echo' },

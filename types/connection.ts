@@ -23,6 +23,12 @@ export interface WebSocketCloseDetails {
   readonly initiator: 'local' | 'remote'
 }
 
+/** How one message is sent. */
+export interface WebSocketSendOptions {
+  /** False: as it is, though the connection has permessage-deflate and the message is long enough. Default: true. */
+  readonly compress?: boolean
+}
+
 /** What was not sent to a peer that reads too slowly. Sizes in bytes, of payloads. */
 export interface WebSocketSlowDetails {
   /** Messages, since the connection opened. */
@@ -143,9 +149,9 @@ export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayl
    * `maxBufferedAmount`, with a `slow` event, and when the connection is closing or closed
    * @throws `FST_WS_INVALID_SEND` for a message that does not fit the `send` schema, `FST_WS_UNSUPPORTED_DATA` for what is neither text nor bytes
    */
-  send (message: Send): boolean
+  send (message: Send, options?: WebSocketSendOptions): boolean
   /** Sends one message; resolves when the socket has taken the bytes. Rejects where `send` throws, with `FST_WS_NOT_OPEN` when the connection closes or ends first, with `FST_WS_NOT_SENT` beyond `maxBufferedAmount`. */
-  sendAndWait (message: Send): Promise<void>
+  sendAndWait (message: Send, options?: WebSocketSendOptions): Promise<void>
 
   /** Sends a ping, with at most 125 bytes of data (RFC 6455 §5.5). */
   ping (data?: RawPayload): void
@@ -172,8 +178,8 @@ export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayl
  * checked at run time only, by the schema of its route.
  */
 export interface AnyWebSocketConnection extends WebSocketConnection<unknown, never> {
-  send (message: unknown): boolean
-  sendAndWait (message: unknown): Promise<void>
+  send (message: unknown, options?: WebSocketSendOptions): boolean
+  sendAndWait (message: unknown, options?: WebSocketSendOptions): Promise<void>
   /** Not here: which types there are is not known. */
   handle (handlers: never): this
 }

@@ -1,6 +1,6 @@
 // The public types. A type-only import of this file is enough to augment Fastify.
 export type { RawBytes, RawPayload } from './carried.ts'
-export type { AnyWebSocketConnection, ConnectionEvents, WebSocketCloseDetails, WebSocketConnection, WebSocketConnectionData, WebSocketMessageError, WebSocketSlowDetails } from './connection.ts'
+export type { AnyWebSocketConnection, ConnectionEvents, WebSocketCloseDetails, WebSocketConnection, WebSocketConnectionData, WebSocketMessageError, WebSocketSendOptions, WebSocketSlowDetails } from './connection.ts'
 export type { WebSocketDiagnostics, WebSocketLimitName } from './diagnostics.ts'
 export type {} from './fastify.ts'
 export type { WebSocketHandler } from './handler.ts'

@@ -14,7 +14,7 @@ export interface WebSocketLatencyMetrics {
 /**
  * A snapshot of one server's numbers: all instances and routes of it together. Plain data, made anew by each call.
  *
- * Counters begin at 0 with the server and only go up; gauges are `active`, `pending` and `buffered`. At any moment
+ * Counters begin at 0 with the server and only go up; gauges are `active`, `pending`, `buffered`, `deflating` and `deflateMemory`. At any moment
  * `opened` is `active` and all `closes` together. Sizes are bytes of frames, headers included, without the handshake.
  */
 export interface WebSocketMetrics {
@@ -46,5 +46,11 @@ export interface WebSocketMetrics {
   /** Messages that were not sent, as their peer was too slow; and their payloads' bytes. */
   readonly dropped: number
   readonly droppedBytes: number
+  /** Connections with permessage-deflate that are open now. */
+  readonly deflating: number
+  /** Connections that were opened without it as `perMessageDeflate.maxMemory` had no room for them. */
+  readonly deflateDeclined: number
+  /** Bytes that compression takes, or may come to take, in the whole process: what `maxMemory` is compared with. */
+  readonly deflateMemory: number
   readonly latency: WebSocketLatencyMetrics
 }

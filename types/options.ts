@@ -69,7 +69,7 @@ export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
   lendPayloads?: boolean
   /**
    * Compression of messages (permessage-deflate, RFC 7692), where the client offers it. True: all defaults. Fields that are missing are
-   * the plugin's, or the default's where it has none. It has no effect yet. Default: false.
+   * the plugin's, or the default's where it has none. Default: false.
    */
   perMessageDeflate?: boolean | WebSocketPerMessageDeflate
   /** On a route with message schemas: binary messages pass untouched, as Buffers, beside the JSON ones. Default: false. */
@@ -103,6 +103,8 @@ export interface WebSocketFastPaths {
   readonly webAssembly?: boolean
   /** Lets all sockets read into one buffer, by internals of Node; it takes `webAssembly`. Default: true. */
   readonly sharedReadBuffer?: boolean
+  /** Uses zlib's handles again for all messages, by internals of Node, with `perMessageDeflate`. Default: true. */
+  readonly zlibHandles?: boolean
 }
 
 /** How messages are compressed, and what a connection agrees on for that (RFC 7692 §7.1). */

@@ -1,5 +1,6 @@
 // One connection asks, and every connection gets: the next broadcast is asked for when all have the last one.
 import { encodeFrame } from '../../test/helpers/wire-frames.ts'
+import { frameLengthOf, inflateFrame, OFFER } from './deflate.ts'
 import { Histogram } from './histogram.ts'
 import type { Load, Round } from './load.ts'
 import { openAll } from './raw-socket.ts'
@@ -10,13 +11,16 @@ export interface BroadcastOptions {
   readonly connections: number
   /** Broadcasts that the server makes in one tick. */
   readonly atOnce: number
+  /** What is sent to all is compressed, by each server in its way. Default: false. */
+  readonly deflate?: boolean
 }
 
 const REQUEST = encodeFrame({ opcode: 1, payload: 'go' })
 
 export class BroadcastLoad implements Load {
   readonly #options: BroadcastOptions
-  readonly #answer: Buffer
+  /** Of compressed messages only how many bytes they are, once one has come. */
+  #answer: Buffer
   #sockets: RawSocket[] = []
 
   constructor (options: BroadcastOptions) {
@@ -27,19 +31,26 @@ export class BroadcastLoad implements Load {
 
   async open (port: number): Promise<void> {
     const path = `/?frame=${REQUEST.length}&answer=${this.#answer.length}`
-    this.#sockets = await openAll({ port, path }, this.#options.connections)
+    this.#sockets = await openAll({ port, path, ...(this.#options.deflate === true && { extensions: OFFER }) }, this.#options.connections)
   }
 
   async check (): Promise<void> {
+    const { atOnce, deflate, payload } = this.#options
     const all = this.#sockets.map((raw) => new Promise<Buffer>((resolve) => {
       let received = Buffer.alloc(0)
       raw.onBytes = (bytes) => {
         received = Buffer.concat([received, bytes])
-        if (received.length >= this.#answer.length) resolve(received)
+        if (received.length >= atOnce * (frameLengthOf(received) ?? Infinity)) resolve(received)
       }
     }))
     this.#sockets[0]!.socket.write(REQUEST)
-    for (const received of await Promise.all(all)) {
+    const answers = await Promise.all(all)
+    if (deflate === true) {
+      const [first = this.#answer] = answers
+      if (inflateFrame(first.subarray(0, first.length / atOnce)).toString() !== payload) throw new Error('a connection got something else than was sent')
+      this.#answer = first
+    }
+    for (const received of answers) {
       if (!received.equals(this.#answer)) throw new Error('a connection got something else than was sent to all')
     }
   }

@@ -3,10 +3,12 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeFrame } from '../../test/helpers/wire-frames.ts'
+import { compress, FrameCounter, frameLengthOf, inflateFrame, OFFER } from './deflate.ts'
 import { Histogram } from './histogram.ts'
 import type { Load, Round } from './load.ts'
 import { openAll } from './raw-socket.ts'
 import type { RawSocket } from './raw-socket.ts'
+import { Requests } from './requests.ts'
 
 export interface EchoOptions {
   /** A string goes as text. */
@@ -16,6 +18,11 @@ export interface EchoOptions {
   readonly inFlight: number
   /** Frames that a message is cut into. Default: 1. */
   readonly fragments?: number
+  /**
+   * Messages are compressed, and so are their answers, each server's in its way. These are the ones that follow `payload`, so that no
+   * server gets the same one twice in a row. Default: no message is compressed.
+   */
+  readonly deflate?: readonly string[]
 }
 
 /** How long, in ms, answers may take that are on their way when a round is over. */
@@ -24,29 +31,35 @@ const DEADLINE = 20_000
 export class EchoLoad implements Load {
   readonly #options: EchoOptions
   /** As many messages as may be on their way, each with a masking key of its own. */
-  readonly #batch: Buffer
+  readonly #requests: Requests
   readonly #requestLength: number
+  /** Of compressed messages no more than what it says is known. */
   readonly #answer: Buffer
   #lanes: Lane[] = []
 
   constructor (options: EchoOptions) {
     this.#options = options
-    const requests = Array.from({ length: options.inFlight }, () => encodeMessage(options))
-    this.#batch = Buffer.concat(requests)
-    this.#requestLength = this.#batch.length / options.inFlight
+    const { payload, deflate = [], inFlight } = options
+    const payloads = [payload, ...deflate]
+    const messages = Array.from({ length: Math.max(inFlight, payloads.length) }, (_, i) => encodeMessage(payloads[i % payloads.length]!, options))
+    this.#requests = new Requests(messages)
+    this.#requestLength = messages[0]!.length
     this.#answer = encodeFrame({ opcode: opcodeOf(options.payload), payload: options.payload, mask: null })
   }
 
   async open (port: number): Promise<void> {
     // The floor knows messages by their lengths alone.
     const path = `/?frame=${this.#requestLength}&answer=${this.#answer.length}`
-    const sockets = await openAll({ port, path }, this.#options.connections)
-    this.#lanes = sockets.map((socket) => new Lane(socket, this.#batch, this.#requestLength, this.#answer.length))
+    const sockets = await openAll({ port, path, ...(this.#options.deflate !== undefined && { extensions: OFFER }) }, this.#options.connections)
+    this.#lanes = sockets.map((socket) => new Lane(socket, this.#requests, this.#options.deflate === undefined ? this.#answer.length : undefined))
   }
 
   async check (): Promise<void> {
+    const { deflate, payload } = this.#options
     for (const answer of await this.ask()) {
-      if (!answer.equals(this.#answer)) throw new Error('an answer is not the echo of the message')
+      if (deflate !== undefined) {
+        if (!inflateFrame(answer).equals(Buffer.from(payload))) throw new Error('an answer does not say what the message said')
+      } else if (!answer.equals(this.#answer)) throw new Error('an answer is not the echo of the message')
     }
   }
 
@@ -100,9 +113,11 @@ export class EchoLoad implements Load {
 /** One connection. */
 class Lane {
   readonly #raw: RawSocket
-  readonly #batch: Buffer
-  readonly #requestLength: number
-  readonly #answerLength: number
+  readonly #requests: Requests
+  #next = 0
+  /** Undefined where answers differ: they are counted one by one. */
+  readonly #answerLength: number | undefined
+  readonly #counter = new FrameCounter()
   /** When the messages were sent that have no answer yet, the oldest first, so many at a time. */
   #sent: Array<{ readonly at: number, count: number }> = []
   #waiting = 0
@@ -114,10 +129,9 @@ class Lane {
   #latency = new Histogram()
   #resolve: (answered: number) => void = () => {}
 
-  constructor (raw: RawSocket, batch: Buffer, requestLength: number, answerLength: number) {
+  constructor (raw: RawSocket, requests: Requests, answerLength: number | undefined) {
     this.#raw = raw
-    this.#batch = batch
-    this.#requestLength = requestLength
+    this.#requests = requests
     this.#answerLength = answerLength
   }
 
@@ -127,9 +141,10 @@ class Lane {
       let received = Buffer.alloc(0)
       this.#raw.onBytes = (bytes) => {
         received = Buffer.concat([received, bytes])
-        if (received.length >= this.#answerLength) resolve(received)
+        if (received.length >= (frameLengthOf(received) ?? Infinity)) resolve(received)
       }
-      this.#raw.socket.write(this.#batch.subarray(0, this.#requestLength))
+      // Always the first one: what it says is known.
+      this.#requests.send(0, 1, (bytes) => this.#raw.socket.write(bytes))
     })
   }
 
@@ -140,7 +155,7 @@ class Lane {
     this.#latency = latency
     this.#answered = 0
     this.#rest = 0
-    this.#raw.onBytes = (bytes) => this.#receive(bytes.length)
+    this.#raw.onBytes = (bytes) => this.#receive(bytes)
     return new Promise((resolve) => {
       this.#resolve = resolve
       if (inFlight > 0) this.send(inFlight)
@@ -150,8 +165,7 @@ class Lane {
   send (count: number): void {
     this.#sent.push({ at: performance.now(), count })
     this.#waiting += count
-    const inBatch = this.#batch.length / this.#requestLength
-    for (let left = count; left > 0; left -= inBatch) this.#raw.socket.write(this.#batch.subarray(0, Math.min(left, inBatch) * this.#requestLength))
+    this.#next = this.#requests.send(this.#next, count, (bytes) => this.#raw.socket.write(bytes))
   }
 
   finish (): void {
@@ -163,17 +177,23 @@ class Lane {
     this.#raw.destroy()
   }
 
-  #receive (length: number): void {
-    this.#rest += length
-    const complete = Math.floor(this.#rest / this.#answerLength)
+  #receive (bytes: Buffer): void {
+    const complete = this.#count(bytes)
     if (complete === 0) return
-    this.#rest -= complete * this.#answerLength
     this.#answered += complete
     this.#waiting -= complete
     const now = performance.now()
     this.#note(complete, now)
     if (now < this.#until) this.send(complete)
     else if (this.#waiting <= 0 && !this.#isOpenEnded) this.#resolve(this.#answered)
+  }
+
+  #count (bytes: Buffer): number {
+    if (this.#answerLength === undefined) return this.#counter.count(bytes)
+    this.#rest += bytes.length
+    const complete = Math.floor(this.#rest / this.#answerLength)
+    this.#rest -= complete * this.#answerLength
+    return complete
   }
 
   #note (complete: number, now: number): void {
@@ -194,12 +214,13 @@ function opcodeOf (payload: string | Buffer): number {
 }
 
 /** A message as a client sends it, in as many frames as are asked for. */
-function encodeMessage ({ payload, fragments = 1 }: EchoOptions): Buffer {
-  const bytes = Buffer.from(payload)
+function encodeMessage (payload: string | Buffer, { fragments = 1, deflate }: EchoOptions): Buffer {
+  const bytes = deflate === undefined ? Buffer.from(payload) : compress(payload)
   const size = Math.ceil(bytes.length / fragments)
   return Buffer.concat(Array.from({ length: fragments }, (_, i) => encodeFrame({
     opcode: i === 0 ? opcodeOf(payload) : 0,
     fin: i === fragments - 1,
+    rsv: deflate !== undefined && i === 0 ? 0b100 : 0,
     payload: bytes.subarray(i * size, (i + 1) * size),
     mask: randomBytes(4)
   })))

@@ -11,6 +11,8 @@ const PONG = Buffer.from('8a8000000000', 'hex')
 export interface Target {
   readonly port: number
   readonly path?: string
+  /** Offered as they are; the answer is not looked at. */
+  readonly extensions?: string
   /** Where the connection comes from: one address has ports for some 28,000. */
   readonly localAddress?: string
 }
@@ -40,7 +42,7 @@ export class RawSocket {
         if (head.startsWith('HTTP/1.1 101') && head.endsWith('\r\n\r\n')) resolve(raw)
         else reject(new Error(`the server refused: ${head}`))
       }
-      raw.socket.write(requestFor(target.path))
+      raw.socket.write(requestFor(target.path, target.extensions))
     })
   }
 
@@ -61,8 +63,9 @@ function pongFor (data: Buffer): Buffer {
   return pong
 }
 
-export function requestFor (path = '/'): string {
-  return `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`
+export function requestFor (path = '/', extensions?: string): string {
+  const offer = extensions === undefined ? '' : `Sec-WebSocket-Extensions: ${extensions}\r\n`
+  return `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n${offer}Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`
 }
 
 /** Opens many, some at a time: no more than fit into the backlog of any server. */

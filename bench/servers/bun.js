@@ -2,7 +2,7 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Type } from '@sinclair/typebox'
 
-const { scenario, payload = '', atOnce = 1, liveObjects = 0 } = JSON.parse(process.argv[2] ?? '{"scenario":"echo"}')
+const { scenario, payload = '', atOnce = 1, liveObjects = 0, deflate } = JSON.parse(process.argv[2] ?? '{"scenario":"echo"}')
 globalThis.live = Array.from({ length: liveObjects }, (_, i) => ({ id: i, name: `object ${i}`, at: { x: i, y: -i }, tags: [i] }))
 
 const checker = TypeCompiler.Compile(Type.Object({
@@ -15,7 +15,7 @@ const checker = TypeCompiler.Compile(Type.Object({
 }))
 
 const handlers = {
-  echo (socket, data) { socket.send(data) },
+  echo (socket, data) { socket.send(data, deflate !== undefined) },
   string (socket, data) { socket.send(data) },
   async await (socket, data) { socket.send(await data) },
   typed (socket, data) {
@@ -24,7 +24,7 @@ const handlers = {
     socket.send(JSON.stringify(value))
   },
   broadcast () {
-    for (let i = 0; i < atOnce; i++) server.publish('all', payload)
+    for (let i = 0; i < atOnce; i++) server.publish('all', payload, deflate !== undefined)
   }
 }
 
@@ -35,6 +35,7 @@ const server = globalThis.Bun.serve({
     return server.upgrade(request) ? undefined : new Response('no upgrade', { status: 400 })
   },
   websocket: {
+    perMessageDeflate: deflate !== undefined,
     // As much as the others take before they hold back.
     maxPayloadLength: 16 * 1024 * 1024,
     backpressureLimit: 64 * 1024 * 1024,

@@ -4,9 +4,9 @@ import websocket from '../../lib/index.ts'
 import { report } from './report.ts'
 import { readSettings } from './settings.ts'
 
-const { scenario, plugin = {}, route = {}, payload = '', atOnce = 1 } = readSettings()
+const { scenario, plugin = {}, route = {}, payload = '', atOnce = 1, deflate } = readSettings()
 const app = Fastify()
-await app.register(websocket, plugin)
+await app.register(websocket, { ...plugin, ...(deflate && { perMessageDeflate: { threshold: 0, ...deflate } }) })
 
 if (scenario === 'typed') {
   const { Message } = await import('./typed.ts')

@@ -14,6 +14,8 @@ export interface ServerSettings {
   /** Of a broadcast. */
   readonly payload?: string
   readonly atOnce?: number
+  /** Messages of any length are compressed, without context, at this level of zlib or at the server's own. */
+  readonly deflate?: { readonly level?: number }
   /** Options of this package, and of its route. */
   readonly plugin?: WebSocketPluginOptions
   readonly route?: WebSocketRouteOptions

@@ -9,6 +9,12 @@ export interface WsSocket {
 
 type Serve = (socket: WsSocket) => void
 
+/** Options of ws for messages that are compressed, or not. */
+export function deflateOptions ({ deflate }: ServerSettings): object {
+  if (deflate === undefined) return {}
+  return { perMessageDeflate: { threshold: 0, serverNoContextTakeover: true, clientNoContextTakeover: true, zlibDeflateOptions: deflate } }
+}
+
 /** Makes what is done with each socket. @param clients - all of them */
 export async function makeServe (settings: ServerSettings, clients: Iterable<WsSocket>): Promise<Serve> {
   if (settings.scenario !== 'typed') return (socket) => serve(socket, settings, clients)

@@ -29,7 +29,7 @@ export class LatencyMeter {
   }
 }
 
-/** Plain counters that only go up; the hot ones are fields, written in place. Sizes are bytes of frames, headers included. */
+/** Plain counters that only go up, but for `deflating`; the hot ones are fields, written in place. Sizes are bytes of frames, headers included. */
 export class Meter {
   /** Connections that came to be: a 101 was sent. */
   opened = 0
@@ -50,6 +50,10 @@ export class Meter {
   droppedBytes = 0
   /** Times that a peer became too slow: from the first message that had no room until all that waited has left, or the close, it counts once. */
   slow = 0
+  /** Connections with permessage-deflate: as many as there are now. */
+  deflating = 0
+  /** Connections that would have it, had `maxMemory` left anything for them. */
+  deflateDeclined = 0
   /** Handshakes that ended without a 101, by error code or HTTP status. */
   readonly refused: Map<string, number> = new Map()
   /** Ended connections by their close code. */

@@ -13,7 +13,7 @@ import type { State } from '../protocol/state.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { DeflatingOutbox } from './deflate/deflating-outbox.ts'
 import type { DeflatingOutboxOwner } from './deflate/deflating-outbox.ts'
-import { History } from './deflate/history.ts'
+import { History, sendHistorySize } from './deflate/history.ts'
 import { Inflater } from './deflate/inflater.ts'
 import type { InflaterOwner } from './deflate/inflater.ts'
 import type { DeflateSettings } from './deflate/settings.ts'
@@ -135,9 +135,6 @@ class Extras {
   /** What this end has sent, where it keeps its context. */
   sendHistory: History | undefined
 }
-
-/** Bytes of earlier messages that this end looks back to: more of them make a message little smaller, and cost more than compressing it. */
-export const MAX_SEND_HISTORY = 8192
 
 /**
  * At rest an open connection has no Protocol, no inbox and no outbox: new ones are made when bytes come or go. So what
@@ -560,7 +557,7 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, DeflatingOutb
   }
 
   #sendHistory ({ sendsContext, sendBits }: DeflateSettings): History | undefined {
-    return sendsContext ? (this.#allExtras.sendHistory ??= new History(Math.min(2 ** sendBits, MAX_SEND_HISTORY))) : undefined
+    return sendsContext ? (this.#allExtras.sendHistory ??= new History(sendHistorySize(sendBits))) : undefined
   }
 
   get #allExtras (): Extras {

@@ -1,4 +1,5 @@
 // Counters and gauges to a snapshot for the application. Looks at the open connections when asked, and keeps nothing.
+import { deflateMemory } from '../connection/deflate/memory.ts'
 import { LATENCY_BOUNDS } from '../connection/meter.ts'
 import type { LatencyMeter, Meter } from '../connection/meter.ts'
 import { ReadyState } from '../protocol/state.ts'
@@ -20,7 +21,7 @@ export function readMetrics (meter: Meter, connections: Iterable<Measured>, pend
     active++
     buffered += bufferedAmount
   }
-  const { opened, messagesReceived, messagesSent, bytesReceived, bytesSent, invalid, errors, slow, dropped, droppedBytes } = meter
+  const { opened, messagesReceived, messagesSent, bytesReceived, bytesSent, invalid, errors, slow, dropped, droppedBytes, deflating, deflateDeclined } = meter
   return {
     active,
     pending: pendingHandshakes,
@@ -37,6 +38,9 @@ export function readMetrics (meter: Meter, connections: Iterable<Measured>, pend
     slow,
     dropped,
     droppedBytes,
+    deflating,
+    deflateDeclined,
+    deflateMemory: deflateMemory.used,
     latency: readLatency(meter.latency)
   }
 }

@@ -6,12 +6,18 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionSettings } from '../connection/connection.ts'
+import { deflateSettings } from '../connection/deflate/settings.ts'
+import type { DeflateTuning } from '../connection/deflate/settings.ts'
+import { offerDeflate, readDeflateAnswer } from '../protocol/deflate-offer.ts'
+import type { DeflateWish } from '../protocol/deflate-offer.ts'
 import { formatExtensions } from '../protocol/extensions.ts'
+import type { ExtensionOffer } from '../protocol/extensions.ts'
 import { buildRequest, generateKey, judgeResponse } from '../protocol/handshake-client.ts'
 import { splitList } from '../protocol/header-fields.ts'
 import type { InjectWebSocketHooks, InjectWebSocketOptions, WebSocketConnection } from '../../types/index.ts'
 import { UnreachableRouteError } from './errors.ts'
 import { MemorySocket } from './memory-socket.ts'
+import { readDeflateOptions } from './options.ts'
 import type { ServerState } from './server-state.ts'
 
 type InjectWS = FastifyInstance['injectWS']
@@ -28,6 +34,15 @@ const CLIENT: ConnectionSettings = Object.freeze({
   maxQueuedMessages: 10_000,
   onError: throwUnheard
 })
+
+/** What the handshake offers. */
+interface Offer {
+  readonly path: string
+  readonly key: string
+  readonly protocols: readonly string[]
+  readonly extensions: readonly ExtensionOffer[]
+  readonly deflate: (DeflateWish & DeflateTuning) | false
+}
 
 /** The answer to a refused handshake, in the words of light-my-request. */
 export interface InjectedResponse {
@@ -101,10 +116,12 @@ function connect (socket: Duplex, path: string, options: InjectWebSocketOptions,
   })
 }
 
-function open (socket: Duplex, response: IncomingMessage, head: Buffer, offer: { key: string, protocols: string[] }, hooks: InjectWebSocketHooks): Connection {
+function open (socket: Duplex, response: IncomingMessage, head: Buffer, offer: Offer, hooks: InjectWebSocketHooks): Connection {
   const { statusCode = 0, rawHeaders } = response
   const { protocol, extensions } = judgeResponse({ statusCode, rawHeaders }, offer)
-  const connection = new Connection(socket, CLIENT, { protocol, extensions: formatExtensions(extensions) })
+  const agreed = offer.deflate === false ? undefined : readDeflateAnswer(extensions, offer.deflate)
+  const settings = offer.deflate === false || agreed === undefined ? CLIENT : { ...CLIENT, deflate: deflateSettings(agreed, 'client', offer.deflate) }
+  const connection = new Connection(socket, settings, { protocol, extensions: formatExtensions(extensions) })
   noteListeners(connection)
   // As above.
   const typed = connection as unknown as WebSocketConnection
@@ -115,7 +132,7 @@ function open (socket: Duplex, response: IncomingMessage, head: Buffer, offer: {
 }
 
 /** Builds the request as text, which checks all of it, and takes it apart again for Node's client. */
-function describeRequest (path: string, options: InjectWebSocketOptions): { path: string, key: string, protocols: string[], fields: string[] } {
+function describeRequest (path: string, options: InjectWebSocketOptions): Offer & { readonly fields: string[] } {
   const headers: Record<string, string | string[]> = {}
   let host = 'localhost:80'
   let protocols = [options.protocols ?? []].flat()
@@ -128,12 +145,14 @@ function describeRequest (path: string, options: InjectWebSocketOptions): { path
   }
   const key = generateKey()
   const target = addQuery(path, options.query)
-  const [, ...lines] = buildRequest({ path: target, host, key, protocols, headers }).trimEnd().split('\r\n')
+  const deflate = readDeflateOptions(options.perMessageDeflate, 'injectWS')
+  const extensions = deflate === false ? [] : [offerDeflate(deflate)]
+  const [, ...lines] = buildRequest({ path: target, host, key, protocols, extensions, headers }).trimEnd().split('\r\n')
   const fields = lines.flatMap((line) => {
     const colon = line.indexOf(':')
     return [line.slice(0, colon), line.slice(colon + 1).trim()]
   })
-  return { path: target, key, protocols, fields }
+  return { path: target, key, protocols, extensions, deflate, fields }
 }
 
 function addQuery (path: string, query: InjectWebSocketOptions['query']): string {

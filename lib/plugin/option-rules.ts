@@ -54,9 +54,9 @@ const RATE_LIMIT: Rule = {
   }
 }
 const FAST_PATHS: Rule = {
-  allowed: 'true, false or an object with webAssembly and sharedReadBuffer',
+  allowed: 'true, false or an object with webAssembly, sharedReadBuffer and zlibHandles',
   accepts: value => typeof value === 'boolean' || isPlainObject(value),
-  fields: { webAssembly: FLAG, sharedReadBuffer: FLAG }
+  fields: { webAssembly: FLAG, sharedReadBuffer: FLAG, zlibHandles: FLAG }
 }
 /** What is in `perMessageDeflate`; bits are those of RFC 7692 §7.1.2, levels zlib's. Level 0 would compress nothing. */
 export const DEFLATE_RULES: Readonly<Record<keyof WebSocketPerMessageDeflate, Rule>> = {

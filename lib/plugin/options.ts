@@ -26,7 +26,7 @@ const DEFAULTS = {
   slowConsumer: 'close',
   rateLimit: false,
   allowedOrigins: 'same-origin',
-  fastPaths: { webAssembly: true, sharedReadBuffer: true },
+  fastPaths: { webAssembly: true, sharedReadBuffer: true, zlibHandles: true },
   lendPayloads: false,
   perMessageDeflate: false,
   binary: false
@@ -62,7 +62,7 @@ type Heartbeat = Readonly<Required<WebSocketHeartbeat>>
 type FastPaths = Readonly<Required<WebSocketFastPaths>>
 
 /** Compression with all its options. */
-type Deflate = Readonly<Required<WebSocketPerMessageDeflate>>
+export type DeflateOptions = Readonly<Required<WebSocketPerMessageDeflate>>
 
 /** The same before anything is laid under; a field that is undefined is as good as absent. */
 type DeflateFields = { readonly [Name in keyof WebSocketPerMessageDeflate]: WebSocketPerMessageDeflate[Name] | undefined }
@@ -72,7 +72,7 @@ type Filled = { readonly [Name in keyof typeof DEFAULTS]: NonNullable<WebSocketR
   readonly heartbeat: Heartbeat | false
   readonly rateLimit: RateLimit | false
   readonly fastPaths: FastPaths
-  readonly perMessageDeflate: Deflate | false
+  readonly perMessageDeflate: DeflateOptions | false
 }
 
 /**
@@ -96,7 +96,7 @@ export type PluginSettings = Readonly<Omit<WebSocketPluginOptions, keyof typeof 
   readonly rateLimit: RateLimit | false
   readonly fastPaths: FastPaths
   /** `undefined` when it was not given: `options` may have it then. */
-  readonly perMessageDeflate: Deflate | false | undefined
+  readonly perMessageDeflate: DeflateOptions | false | undefined
 }
 
 /**
@@ -149,6 +149,16 @@ export function readRouteOptions (
   }
 }
 
+/**
+ * Checks `perMessageDeflate` of whoever opens a connection, and lays it over the defaults.
+ *
+ * @throws `FST_WS_INVALID_OPTION`
+ */
+export function readDeflateOptions (given: unknown, owner: string): DeflateOptions | false {
+  const { perMessageDeflate } = checkOptions({ perMessageDeflate: given }, ROUTE_RULES, owner) as WebSocketRouteOptions // as above
+  return mergeDeflate(perMessageDeflate, DEFAULTS.perMessageDeflate)
+}
+
 /** @throws `FST_WS_INVALID_OPTION` */
 function checkRouteOptions (given: object, owner: string): WebSocketRouteOptions {
   for (const [name, value] of Object.entries(given)) {
@@ -172,15 +182,19 @@ function mergeHeartbeat (own: WebSocketHeartbeat | false | undefined, under: Hea
 
 /** Field by field. */
 function mergeFastPaths (own: boolean | WebSocketFastPaths | undefined, under: FastPaths): FastPaths {
-  if (typeof own === 'boolean') return { webAssembly: own, sharedReadBuffer: own }
-  return { webAssembly: own?.webAssembly ?? under.webAssembly, sharedReadBuffer: own?.sharedReadBuffer ?? under.sharedReadBuffer }
+  if (typeof own === 'boolean') return { webAssembly: own, sharedReadBuffer: own, zlibHandles: own }
+  return {
+    webAssembly: own?.webAssembly ?? under.webAssembly,
+    sharedReadBuffer: own?.sharedReadBuffer ?? under.sharedReadBuffer,
+    zlibHandles: own?.zlibHandles ?? under.zlibHandles
+  }
 }
 
-/** Field by field; where it is off beneath, over the defaults. True is all of those, whatever is beneath. */
-export function mergeDeflate (own: boolean | DeflateFields | undefined, under: Deflate | false): Deflate | false {
+/** Field by field; where it is off beneath, over the defaults. True is what is beneath, or the defaults. */
+export function mergeDeflate (own: boolean | DeflateFields | undefined, under: DeflateOptions | false): DeflateOptions | false {
   if (own === undefined || own === false) return own ?? under
-  if (own === true) return DEFLATE_DEFAULTS
   const base = under === false ? DEFLATE_DEFAULTS : under
+  if (own === true) return base
   return {
     threshold: own.threshold ?? base.threshold,
     level: own.level ?? base.level,

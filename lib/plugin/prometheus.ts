@@ -51,7 +51,9 @@ type Samples = ReadonlyArray<readonly [labels: Record<string, string>, value: nu
 const GAUGES: ReadonlyArray<{ name: string, help: string, read: (metrics: WebSocketMetrics) => number }> = [
   { name: 'connections', help: 'Open WebSocket connections', read: ({ active }) => active },
   { name: 'handshakes_pending', help: 'WebSocket handshakes that have no answer yet', read: ({ pending }) => pending },
-  { name: 'buffered_bytes', help: 'Bytes that wait for slow peers in this process', read: ({ buffered }) => buffered }
+  { name: 'buffered_bytes', help: 'Bytes that wait for slow peers in this process', read: ({ buffered }) => buffered },
+  { name: 'deflate_connections', help: 'Open WebSocket connections with permessage-deflate', read: ({ deflating }) => deflating },
+  { name: 'deflate_memory_bytes', help: 'Memory that permessage-deflate may take in this process', read: ({ deflateMemory }) => deflateMemory }
 ]
 
 const COUNTERS: ReadonlyArray<{ name: string, help: string, labelNames?: string[], read: (metrics: WebSocketMetrics) => Samples }> = [
@@ -74,7 +76,8 @@ const COUNTERS: ReadonlyArray<{ name: string, help: string, labelNames?: string[
   { name: 'errors_total', help: 'Faults of WebSocket connections that went to an error handler', read: ({ errors }) => [[{}, errors]] },
   { name: 'slow_consumers_total', help: 'Times that a peer had maxBufferedAmount bytes waiting', read: ({ slow }) => [[{}, slow]] },
   { name: 'messages_dropped_total', help: 'WebSocket messages that were not sent as their peer was too slow', read: ({ dropped }) => [[{}, dropped]] },
-  { name: 'bytes_dropped_total', help: 'Bytes of the messages that were not sent as their peer was too slow', read: ({ droppedBytes }) => [[{}, droppedBytes]] }
+  { name: 'bytes_dropped_total', help: 'Bytes of the messages that were not sent as their peer was too slow', read: ({ droppedBytes }) => [[{}, droppedBytes]] },
+  { name: 'deflate_declined_total', help: 'WebSocket connections without permessage-deflate for want of memory', read: ({ deflateDeclined }) => [[{}, deflateDeclined]] }
 ]
 
 const LATENCY = 'latency_seconds'

@@ -13,6 +13,8 @@ import type { Handshake } from '../protocol/handshake.ts'
 import { FASTEST, PORTABLE } from '../protocol/scanners.ts'
 import { Admission } from './admission.ts'
 import { withoutToken } from './bearer.ts'
+import { DeflateAgreements } from './deflate-agreement.ts'
+import type { Agreed } from './deflate-agreement.ts'
 import { ClosingError, InvalidRouteError } from './errors.ts'
 import { guardErrorHandler, handleFault } from './fault.ts'
 import { makeClosingError } from './handshake-limit.ts'
@@ -38,8 +40,18 @@ interface Served {
   readonly onHttp: RouteHandlerMethod
   /** None where no handshakes come to. */
   readonly codec: RouteCodec | undefined
-  /** What its connections share, from the first handshake on. */
+  /** Undefined where messages are not compressed. */
+  readonly deflate: DeflateAgreements | undefined
+  /** What its connections share, from the first handshake on; and those that compress, by what was agreed on. */
   settings: ConnectionSettings | undefined
+  readonly deflateSettings: Map<Agreed, ConnectionSettings>
+}
+
+/** What a handshake comes to: a connection of this subprotocol, with these settings. */
+interface Opening {
+  readonly protocol: string | undefined
+  readonly extensions: string | undefined
+  readonly settings: ConnectionSettings
 }
 
 /** Where errorHandler is the application's, it wants the reply. */
@@ -106,7 +118,9 @@ export class SocketRoute {
       onSocket: onSocket as SocketHandler,
       onHttp: wsHandler === undefined ? requireUpgrade : handler,
       codec,
-      settings: undefined
+      deflate: DeflateAgreements.of(options, registration.state.hub.meter),
+      settings: undefined,
+      deflateSettings: new Map()
     }
   }
 
@@ -163,9 +177,11 @@ export class SocketRoute {
     const accept = (protocol: string | undefined): void => {
       // Answered without it: the client has left, or the time was up.
       if (findUpgrade(reply.raw) !== upgrade) return void reply.hijack()
-      const headers = buildResponseHeaders(handshake, { protocol })
+      const agreed = agreeOnDeflate(served, handshake, upgrade)
+      const opening = { protocol, extensions: agreed?.field, settings: settingsWith(served, settings, agreed) }
+      const headers = buildResponseHeaders(handshake, opening)
       reply.code(101).headers(headers)
-      upgrade.accept(headers, (socket, head) => this.#open(served, instance, settings, protocol, reply, socket, head))
+      upgrade.accept(headers, (socket, head) => this.#open(served, instance, opening, reply, socket, head))
       reply.send()
     }
 
@@ -175,12 +191,11 @@ export class SocketRoute {
   }
 
   #open (
-    served: Served, instance: FastifyInstance, settings: ConnectionSettings, protocol: string | undefined, reply: FastifyReply,
-    socket: Duplex, head: Buffer
+    served: Served, instance: FastifyInstance, { protocol, extensions, settings }: Opening, reply: FastifyReply, socket: Duplex, head: Buffer
   ): void {
     const { request } = reply
     const { remoteAddress } = request.raw.socket
-    const connection = new Connection(socket, settings, { protocol, extensions: undefined, request, remoteAddress })
+    const connection = new Connection(socket, settings, { protocol, extensions, request, remoteAddress })
     if (served.options.errorHandler !== undefined) replies.set(connection, reply)
     forgetSocket(instance.server, socket)
     // First the hub: when a listener is attached after `start`, reading begins.
@@ -233,6 +248,24 @@ export class SocketRoute {
       createLog: ({ request, id }: Connection) => (request as FastifyRequest).log.child({ connId: id })
     })
   }
+}
+
+/** Agrees on permessage-deflate where the route has it, the client offers it and there is memory for it: until the connection has ended. */
+function agreeOnDeflate ({ deflate }: Served, { extensions }: Handshake, upgrade: Upgrade): Agreed | undefined {
+  const agreed = extensions.length === 0 ? undefined : deflate?.find(extensions)
+  const place = agreed && deflate?.take(agreed)
+  if (place === undefined) return undefined
+  upgrade.hold(place)
+  return agreed
+}
+
+function settingsWith ({ deflateSettings }: Served, settings: ConnectionSettings, agreed: Agreed | undefined): ConnectionSettings {
+  if (agreed === undefined) return settings
+  const known = deflateSettings.get(agreed)
+  if (known !== undefined) return known
+  const made = Object.freeze({ ...settings, deflate: agreed.settings })
+  deflateSettings.set(agreed, made)
+  return made
 }
 
 /** A handshake that fails here is refused by Fastify with the error; where it has been answered without it meanwhile, nobody is left to hear. */

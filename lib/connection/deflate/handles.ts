@@ -53,7 +53,7 @@ export class Handle {
 }
 
 /** Compressors at the same time: one for each window and level that connections have agreed on, and no more than so many. */
-const MAX_DEFLATERS = 8
+export const MAX_DEFLATERS = 8
 
 /** The handles of this process. */
 export interface Handles {

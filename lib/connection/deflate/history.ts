@@ -3,6 +3,14 @@
 
 const SMALLEST = 256
 
+/** Bytes of earlier messages that this end looks back to: more of them make a message little smaller, and cost more than compressing it. */
+const MAX_SEND_HISTORY = 8192
+
+/** Bytes of the messages that this end has sent which are worth keeping, where it may look back `2 ** bits`. */
+export function sendHistorySize (bits: number): number {
+  return Math.min(2 ** bits, MAX_SEND_HISTORY)
+}
+
 export class History {
   readonly #size: number
   #bytes: Buffer = Buffer.alloc(0)
