@@ -7,6 +7,8 @@ import type { Memory } from './servers/report.ts'
 
 /** Bytes of the one message, and of its echo. */
 const PAYLOAD = 'x'.repeat(64)
+/** The same where messages are compressed: enough to be worth it. */
+const TEXT = 'the quick brown fox jumps over the lazy dog. '.repeat(23)
 /** Connections that come and go before the first measurement, so that code, pools and maps have grown. */
 const WARM_UP = 500
 /** Bytes by which two measurements of one state may differ, and how many are made of it at most. */
@@ -14,6 +16,9 @@ const STABLE = 16 * 1024
 const TRIES = 20
 /** Before the first ping of this package. */
 const DEADLINE = 20_000
+
+/** Messages are compressed: each by itself, or with what came before. */
+export type Compression = 'fresh' | 'context'
 
 /** Bytes a connection. */
 export interface Cost {
@@ -29,16 +34,16 @@ export interface IdleCost {
 }
 
 /** Starts a server for it, and lets clients of this process connect. */
-export async function measureIdle (peer: Peer, connections: number): Promise<IdleCost> {
-  const server = await ServerProcess.start(peer, { scenario: 'echo' })
-  const warmUp = makeLoad(WARM_UP)
+export async function measureIdle (peer: Peer, connections: number, deflate?: Compression): Promise<IdleCost> {
+  const server = await ServerProcess.start(peer, { scenario: 'echo', ...(deflate && { deflate: { context: deflate === 'context' } }) })
+  const warmUp = makeLoad(WARM_UP, deflate)
   await warmUp.open(server.port)
   await warmUp.ask()
   warmUp.close()
   const empty = await settledMemory(server)
 
   const started = performance.now()
-  const load = makeLoad(connections)
+  const load = makeLoad(connections, deflate)
   await load.open(server.port)
   const fresh = await settledMemory(server)
   await load.ask()
@@ -56,8 +61,9 @@ export async function measureIdle (peer: Peer, connections: number): Promise<Idl
   return { fresh: costOf(fresh), afterMessage: costOf(afterMessage) }
 }
 
-function makeLoad (connections: number): EchoLoad {
-  return new EchoLoad({ payload: PAYLOAD, connections, inFlight: 1 })
+function makeLoad (connections: number, deflate: Compression | undefined): EchoLoad {
+  if (deflate === undefined) return new EchoLoad({ payload: PAYLOAD, connections, inFlight: 1 })
+  return new EchoLoad({ payload: TEXT, connections, inFlight: 1, deflate: [], ...(deflate === 'context' && { offer: 'permessage-deflate' }) })
 }
 
 /** Collects garbage until nothing more comes of it: some objects go only after the next turns of the event loop. */

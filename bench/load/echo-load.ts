@@ -23,6 +23,8 @@ export interface EchoOptions {
    * server gets the same one twice in a row. Default: no message is compressed.
    */
   readonly deflate?: readonly string[]
+  /** What is offered then. Default: no context on either side. */
+  readonly offer?: string
 }
 
 /** How long, in ms, answers may take that are on their way when a round is over. */
@@ -50,7 +52,7 @@ export class EchoLoad implements Load {
   async open (port: number): Promise<void> {
     // The floor knows messages by their lengths alone.
     const path = `/?frame=${this.#requestLength}&answer=${this.#answer.length}`
-    const sockets = await openAll({ port, path, ...(this.#options.deflate !== undefined && { extensions: OFFER }) }, this.#options.connections)
+    const sockets = await openAll({ port, path, ...(this.#options.deflate !== undefined && { extensions: this.#options.offer ?? OFFER }) }, this.#options.connections)
     this.#lanes = sockets.map((socket) => new Lane(socket, this.#requests, this.#options.deflate === undefined ? this.#answer.length : undefined))
   }
 

@@ -1,12 +1,14 @@
 // This package, with its default limits.
 import Fastify from 'fastify'
 import websocket from '../../lib/index.ts'
+import type { WebSocketPerMessageDeflate } from '../../lib/index.ts'
 import { report } from './report.ts'
 import { readSettings } from './settings.ts'
+import type { ServerSettings } from './settings.ts'
 
 const { scenario, plugin = {}, route = {}, payload = '', atOnce = 1, deflate } = readSettings()
 const app = Fastify()
-await app.register(websocket, { ...plugin, ...(deflate && { perMessageDeflate: { threshold: 0, ...deflate } }) })
+await app.register(websocket, { ...plugin, ...(deflate && { perMessageDeflate: deflateOptions(deflate) }) })
 
 if (scenario === 'typed') {
   const { Message } = await import('./typed.ts')
@@ -19,6 +21,10 @@ if (scenario === 'typed') {
     else if (scenario === 'await') connection.on('message', async (message) => { connection.send(await message) })
     else connection.on('message', (message) => { connection.send(message) })
   })
+}
+
+function deflateOptions ({ level, context = false }: NonNullable<ServerSettings['deflate']>): WebSocketPerMessageDeflate {
+  return { threshold: 0, serverNoContextTakeover: !context, clientNoContextTakeover: !context, ...(level !== undefined && { level }) }
 }
 
 function sendToAll (): void {

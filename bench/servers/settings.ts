@@ -14,8 +14,8 @@ export interface ServerSettings {
   /** Of a broadcast. */
   readonly payload?: string
   readonly atOnce?: number
-  /** Messages of any length are compressed, without context, at this level of zlib or at the server's own. */
-  readonly deflate?: { readonly level?: number }
+  /** Messages of any length are compressed, at this level of zlib or at the server's own, and without context unless it is asked for. */
+  readonly deflate?: { readonly level?: number, readonly context?: boolean }
   /** Options of this package, and of its route. */
   readonly plugin?: WebSocketPluginOptions
   readonly route?: WebSocketRouteOptions

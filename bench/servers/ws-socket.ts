@@ -12,7 +12,9 @@ type Serve = (socket: WsSocket) => void
 /** Options of ws for messages that are compressed, or not. */
 export function deflateOptions ({ deflate }: ServerSettings): object {
   if (deflate === undefined) return {}
-  return { perMessageDeflate: { threshold: 0, serverNoContextTakeover: true, clientNoContextTakeover: true, zlibDeflateOptions: deflate } }
+  const { level, context = false } = deflate
+  const zlibDeflateOptions = level === undefined ? {} : { level }
+  return { perMessageDeflate: { threshold: 0, serverNoContextTakeover: !context, clientNoContextTakeover: !context, zlibDeflateOptions } }
 }
 
 /** Makes what is done with each socket. @param clients - all of them */

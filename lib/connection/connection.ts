@@ -30,6 +30,8 @@ export interface ConnectionLogger {
 export interface ConnectionSettings extends TransportSettings {
   /** None on a raw route: messages are strings and Buffers. */
   readonly codec?: MessageCodec
+  /** Those agreed on, as their header field has them. Default: none. */
+  readonly extensions?: string
   /** What becomes of messages beyond `maxBufferedAmount`. Default: `close`. */
   readonly slowConsumer?: SlowConsumerPolicy<Connection>
   /**
@@ -49,7 +51,6 @@ export interface ConnectionSettings extends TransportSettings {
 /** What the opening handshake has settled. */
 export interface ConnectionOpening {
   readonly protocol?: string | undefined
-  readonly extensions?: string | undefined
   readonly request?: unknown
   readonly remoteAddress?: string | undefined
 }
@@ -98,7 +99,6 @@ type Flag = (typeof Flag)[keyof typeof Flag]
 
 /** What few connections have. */
 class Extras {
-  extensions: string | undefined
   id: string | undefined
   log: ConnectionLogger | undefined
   data: object | undefined
@@ -154,7 +154,6 @@ export class Connection extends Listeners {
     super()
     this.#settings = settings
     this.protocol = opening.protocol ?? ''
-    if (opening.extensions !== undefined && opening.extensions !== '') this.#allExtras.extensions = opening.extensions
     this.request = opening.request
     this.remoteAddress = opening.remoteAddress
     this.#transport = new Transport<Connection>(this, Connection.#EVENTS, socket, settings)
@@ -162,7 +161,7 @@ export class Connection extends Listeners {
 
   /** Those agreed on, as their header field has them. */
   get extensions (): string {
-    return this.#extras?.extensions ?? ''
+    return this.#settings.extensions ?? ''
   }
 
   /** Unique among all connections of all processes. */

@@ -1,5 +1,6 @@
 // permessage-deflate on one route: what is agreed on with a client, within the memory that there is for it. Owns the settings that
 // connections with the same agreement share.
+import type { Connection, ConnectionSettings } from '../connection/connection.ts'
 import { deflateMemory } from '../connection/deflate/memory.ts'
 import { deflateSettings } from '../connection/deflate/settings.ts'
 import type { DeflateSettings } from '../connection/deflate/settings.ts'
@@ -8,13 +9,49 @@ import { acceptDeflate } from '../protocol/deflate-offer.ts'
 import { formatExtensions } from '../protocol/extensions.ts'
 import type { ExtensionOffer } from '../protocol/extensions.ts'
 import type { DeflateOptions, RouteSettings } from './options.ts'
-import { Place } from './quota.ts'
 
-/** One for each answer that the route has given. */
-export interface Agreed {
+/** An answer that the route has given, and the memory for a connection with it. */
+export class Agreement {
   /** The answer, as Sec-WebSocket-Extensions has it. */
   readonly field: string
-  readonly settings: DeflateSettings
+  readonly #deflate: DeflateSettings
+  readonly #maxMemory: number
+  readonly #meter: Meter
+  #settings: ConnectionSettings | undefined
+
+  constructor (field: string, deflate: DeflateSettings, maxMemory: number, meter: Meter) {
+    this.field = field
+    this.#deflate = deflate
+    this.#maxMemory = maxMemory
+    this.#meter = meter
+  }
+
+  /** Takes what a connection may need, until `giveBack`. @returns false where `maxMemory` leaves no room for it */
+  take (): boolean {
+    const isTaken = deflateMemory.take(this.#deflate, this.#maxMemory)
+    if (isTaken) this.#meter.deflating++
+    else this.#meter.deflateDeclined++
+    return isTaken
+  }
+
+  readonly giveBack = (): void => {
+    deflateMemory.giveBack(this.#deflate)
+    this.#meter.deflating--
+  }
+
+  /** The settings of connections that have agreed on this: those of the route, and the memory goes back at their end. */
+  settingsFrom (route: ConnectionSettings): ConnectionSettings {
+    this.#settings ??= Object.freeze({
+      ...route,
+      extensions: this.field,
+      deflate: this.#deflate,
+      onEnd: (connection: Connection) => {
+        this.giveBack()
+        route.onEnd?.(connection)
+      }
+    })
+    return this.#settings
+  }
 }
 
 export class DeflateAgreements {
@@ -22,7 +59,7 @@ export class DeflateAgreements {
   readonly #keepsHandles: boolean
   readonly #meter: Meter
   /** By their field; there are as many as windows and flags can be put together. */
-  readonly #known = new Map<string, Agreed>()
+  readonly #known = new Map<string, Agreement>()
 
   constructor (options: DeflateOptions, keepsHandles: boolean, meter: Meter) {
     this.#options = options
@@ -35,34 +72,21 @@ export class DeflateAgreements {
     return perMessageDeflate === false ? undefined : new DeflateAgreements(perMessageDeflate, fastPaths.zlibHandles, meter)
   }
 
-  /** Finds the answer to a client's offers; undefined where there is none, and the connection goes uncompressed (RFC 7692 §5). */
-  find (offers: readonly ExtensionOffer[]): Agreed | undefined {
-    const agreement = acceptDeflate(offers, this.#options)
-    if (agreement === undefined) return undefined
-    const field = formatExtensions([agreement.extension])
-    const known = this.#known.get(field)
-    if (known !== undefined) return known
-    const settings = deflateSettings(agreement.params, 'server', { ...this.#options, keepsHandles: this.#keepsHandles })
-    const agreed = { field, settings }
-    this.#known.set(field, agreed)
-    return agreed
-  }
-
-  /** Takes the memory that a connection may need, until its place is given back; undefined where `maxMemory` leaves none. */
-  take ({ settings }: Agreed): Place | undefined {
-    const meter = this.#meter
-    const giveBack = deflateMemory.take(settings, this.#options.maxMemory)
-    if (giveBack === undefined) {
-      meter.deflateDeclined++
-      return undefined
+  /**
+   * Agrees with one of a client's offers, and takes the memory for it. Undefined where no offer can be kept, or where there is no
+   * memory: the connection goes uncompressed (RFC 7692 §5).
+   */
+  agree (offers: readonly ExtensionOffer[]): Agreement | undefined {
+    if (offers.length === 0) return undefined
+    const accepted = acceptDeflate(offers, this.#options)
+    if (accepted === undefined) return undefined
+    const field = formatExtensions([accepted.extension])
+    let agreement = this.#known.get(field)
+    if (agreement === undefined) {
+      const settings = deflateSettings(accepted.params, 'server', { ...this.#options, keepsHandles: this.#keepsHandles })
+      agreement = new Agreement(field, settings, this.#options.maxMemory, this.#meter)
+      this.#known.set(field, agreement)
     }
-    meter.deflating++
-    return new Place({
-      endHandshake () {},
-      end () {
-        giveBack()
-        meter.deflating--
-      }
-    })
+    return agreement.take() ? agreement : undefined
   }
 }

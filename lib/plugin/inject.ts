@@ -120,8 +120,10 @@ function open (socket: Duplex, response: IncomingMessage, head: Buffer, offer: O
   const { statusCode = 0, rawHeaders } = response
   const { protocol, extensions } = judgeResponse({ statusCode, rawHeaders }, offer)
   const agreed = offer.deflate === false ? undefined : readDeflateAnswer(extensions, offer.deflate)
-  const settings = offer.deflate === false || agreed === undefined ? CLIENT : { ...CLIENT, deflate: deflateSettings(agreed, 'client', offer.deflate) }
-  const connection = new Connection(socket, settings, { protocol, extensions: formatExtensions(extensions) })
+  const settings = offer.deflate === false || agreed === undefined
+    ? CLIENT
+    : { ...CLIENT, extensions: formatExtensions(extensions), deflate: deflateSettings(agreed, 'client', offer.deflate) }
+  const connection = new Connection(socket, settings, { protocol })
   noteListeners(connection)
   // As above.
   const typed = connection as unknown as WebSocketConnection

@@ -14,7 +14,6 @@ import { FASTEST, PORTABLE } from '../protocol/scanners.ts'
 import { Admission } from './admission.ts'
 import { withoutToken } from './bearer.ts'
 import { DeflateAgreements } from './deflate-agreement.ts'
-import type { Agreed } from './deflate-agreement.ts'
 import { ClosingError, InvalidRouteError } from './errors.ts'
 import { guardErrorHandler, handleFault } from './fault.ts'
 import { makeClosingError } from './handshake-limit.ts'
@@ -42,16 +41,8 @@ interface Served {
   readonly codec: RouteCodec | undefined
   /** Undefined where messages are not compressed. */
   readonly deflate: DeflateAgreements | undefined
-  /** What its connections share, from the first handshake on; and those that compress, by what was agreed on. */
+  /** What its connections share, from the first handshake on. */
   settings: ConnectionSettings | undefined
-  readonly deflateSettings: Map<Agreed, ConnectionSettings>
-}
-
-/** What a handshake comes to: a connection of this subprotocol, with these settings. */
-interface Opening {
-  readonly protocol: string | undefined
-  readonly extensions: string | undefined
-  readonly settings: ConnectionSettings
 }
 
 /** Where errorHandler is the application's, it wants the reply. */
@@ -119,8 +110,7 @@ export class SocketRoute {
       onHttp: wsHandler === undefined ? requireUpgrade : handler,
       codec,
       deflate: DeflateAgreements.of(options, registration.state.hub.meter),
-      settings: undefined,
-      deflateSettings: new Map()
+      settings: undefined
     }
   }
 
@@ -177,11 +167,13 @@ export class SocketRoute {
     const accept = (protocol: string | undefined): void => {
       // Answered without it: the client has left, or the time was up.
       if (findUpgrade(reply.raw) !== upgrade) return void reply.hijack()
-      const agreed = agreeOnDeflate(served, handshake, upgrade)
-      const opening = { protocol, extensions: agreed?.field, settings: settingsWith(served, settings, agreed) }
-      const headers = buildResponseHeaders(handshake, opening)
+      const headers = buildResponseHeaders(handshake, { protocol })
+      // Behind all that may throw: from here on it has memory, which the upgrade gives back if no connection comes of it.
+      const agreement = served.deflate?.agree(handshake.extensions)
+      if (agreement !== undefined) headers['sec-websocket-extensions'] = agreement.field
+      const agreed = agreement?.settingsFrom(settings) ?? settings
       reply.code(101).headers(headers)
-      upgrade.accept(headers, (socket, head) => this.#open(served, instance, opening, reply, socket, head))
+      upgrade.accept(headers, (socket, head) => this.#open(served, instance, agreed, protocol, reply, socket, head), agreement?.giveBack)
       reply.send()
     }
 
@@ -191,11 +183,12 @@ export class SocketRoute {
   }
 
   #open (
-    served: Served, instance: FastifyInstance, { protocol, extensions, settings }: Opening, reply: FastifyReply, socket: Duplex, head: Buffer
+    served: Served, instance: FastifyInstance, settings: ConnectionSettings, protocol: string | undefined, reply: FastifyReply,
+    socket: Duplex, head: Buffer
   ): void {
     const { request } = reply
     const { remoteAddress } = request.raw.socket
-    const connection = new Connection(socket, settings, { protocol, extensions, request, remoteAddress })
+    const connection = new Connection(socket, settings, { protocol, request, remoteAddress })
     if (served.options.errorHandler !== undefined) replies.set(connection, reply)
     forgetSocket(instance.server, socket)
     // First the hub: when a listener is attached after `start`, reading begins.
@@ -248,24 +241,6 @@ export class SocketRoute {
       createLog: ({ request, id }: Connection) => (request as FastifyRequest).log.child({ connId: id })
     })
   }
-}
-
-/** Agrees on permessage-deflate where the route has it, the client offers it and there is memory for it: until the connection has ended. */
-function agreeOnDeflate ({ deflate }: Served, { extensions }: Handshake, upgrade: Upgrade): Agreed | undefined {
-  const agreed = extensions.length === 0 ? undefined : deflate?.find(extensions)
-  const place = agreed && deflate?.take(agreed)
-  if (place === undefined) return undefined
-  upgrade.hold(place)
-  return agreed
-}
-
-function settingsWith ({ deflateSettings }: Served, settings: ConnectionSettings, agreed: Agreed | undefined): ConnectionSettings {
-  if (agreed === undefined) return settings
-  const known = deflateSettings.get(agreed)
-  if (known !== undefined) return known
-  const made = Object.freeze({ ...settings, deflate: agreed.settings })
-  deflateSettings.set(agreed, made)
-  return made
 }
 
 /** A handshake that fails here is refused by Fastify with the error; where it has been answered without it meanwhile, nobody is left to hear. */

@@ -88,6 +88,8 @@ export class Upgrade implements WheelEntry {
   #reply: FastifyReply | undefined
   #places: readonly Place[] = NO_PLACES
   #open: OpenSocket | undefined
+  /** Called if that never happens. */
+  #onUnopened: (() => void) | undefined
   #settled = false
   /** Why it is refused, where that is known better than by the status. */
   #reason: string | undefined
@@ -161,10 +163,14 @@ export class Upgrade implements WheelEntry {
     this.#reason ??= reason
   }
 
-  /** Says what a 101 says, and who gets the socket after it. Without that, or with any other status, the socket is closed behind the answer. */
-  accept (headers: Readonly<Record<string, string>>, open: OpenSocket): void {
+  /**
+   * Says what a 101 says, and who gets the socket after it. Without that, or with any other status, the socket is closed behind the
+   * answer, and `onUnopened` is called.
+   */
+  accept (headers: Readonly<Record<string, string>>, open: OpenSocket, onUnopened?: () => void): void {
     this.response.agree(headers)
     this.#open = open
+    this.#onUnopened = onUnopened
   }
 
   /** Answers without Fastify, in the form of Fastify's own errors. */
@@ -270,7 +276,10 @@ export class Upgrade implements WheelEntry {
     }
     this.response.upgrade = undefined
     if (isOpening) keepUntilClosed(this.#socket, this.#places)
-    else for (const place of this.#places) place.end()
+    else {
+      for (const place of this.#places) place.end()
+      this.#onUnopened?.()
+    }
     this.#owner.onSettled(this)
   }
 

@@ -426,11 +426,12 @@ t.test('what the opening has settled, and what is made at its first use', async 
   const logged: unknown[] = []
   const request = {}
   const connection = new Connection(near, settingsWith({
+    extensions: 'x',
     createLog (from) {
       made.push(from)
       return { info: (...args) => { logged.push(args) }, error () {} }
     }
-  }), { protocol: 'chat', extensions: 'x', request, remoteAddress: '10.0.0.1' })
+  }), { protocol: 'chat', request, remoteAddress: '10.0.0.1' })
   t.match(connection, { protocol: 'chat', extensions: 'x', remoteAddress: '10.0.0.1' })
   t.equal(connection.request, request)
   t.match(connection.id, /^[0-9a-f]{8}-/)

@@ -30,19 +30,29 @@ export class DeflateMemory {
    * Takes what a connection may come to hold, and what all share if it is the first.
    *
    * @param limit - bytes of all connections together
-   * @returns what gives the connection's part back; undefined, and nothing is taken, when that is too much
+   * @returns false, and nothing is taken, when that is too much
    */
-  take (settings: DeflateSettings, limit: number): (() => void) | undefined {
-    const { sendsContext, sendBits, receivesContext, receiveBits, level, memLevel } = settings
+  take (settings: DeflateSettings, limit: number): boolean {
+    const { sendsContext, sendBits, level, memLevel } = settings
     const deflater = [Math.max(9, sendBits), level, memLevel].join()
     const isNew = !sendsContext && this.#deflaters.size < MAX_DEFLATERS && !this.#deflaters.has(deflater)
     const shared = (this.#used === 0 && this.#deflaters.size === 0 ? SHARED : 0) + (isNew ? deflaterSize(sendBits, memLevel) : 0)
-    const own = CONNECTION + (sendsContext ? sendHistorySize(sendBits) : 0) + (receivesContext ? 2 ** receiveBits : 0)
-    if (this.#used + shared + own > limit) return undefined
+    const own = sizeOf(settings)
+    if (this.#used + shared + own > limit) return false
     this.#used += shared + own
     if (isNew) this.#deflaters.add(deflater)
-    return () => { this.#used -= own }
+    return true
   }
+
+  /** Gives back what a connection has taken. */
+  giveBack (settings: DeflateSettings): void {
+    this.#used -= sizeOf(settings)
+  }
+}
+
+/** What a connection may come to hold. */
+function sizeOf ({ sendsContext, sendBits, receivesContext, receiveBits }: DeflateSettings): number {
+  return CONNECTION + (sendsContext ? sendHistorySize(sendBits) : 0) + (receivesContext ? 2 ** receiveBits : 0)
 }
 
 /** By the formula of zlib's `zconf.h`. */
