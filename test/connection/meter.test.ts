@@ -4,7 +4,8 @@ import { LATENCY_BOUNDS, MAX_NAMES, Meter } from '../../lib/connection/meter.ts'
 t.test('a new one has counted nothing', async (t) => {
   const { refused, closes, latency, ...counters } = new Meter()
   t.same(counters, {
-    opened: 0, messagesReceived: 0, messagesSent: 0, bytesReceived: 0, bytesSent: 0, invalid: 0, errors: 0, dropped: 0, droppedBytes: 0, slow: 0
+    opened: 0, messagesReceived: 0, messagesSent: 0, bytesReceived: 0, bytesSent: 0, invalid: 0, errors: 0, dropped: 0, droppedBytes: 0, slow: 0,
+    deflating: 0, deflateDeclined: 0
   })
   t.same([refused.size, closes.size], [0, 0])
   t.same({ ...latency }, { count: 0, sum: 0, min: 0, max: 0, buckets: LATENCY_BOUNDS.map(() => 0) })

@@ -47,6 +47,7 @@ const conversations: Readonly<Record<string, { path: string, send: string, expec
   'README-md-1': { path: '/echo', send: '{"type":"said","text":"hi"}', expect: '{"type":"said","text":"HI"}' },
   'README-md-2': { path: '/chat/a?nick=bo', send: '{"type":"chat","text":"hi"}', expect: '{"type":"said","nick":"bo","text":"hi"}' },
   'README-md-3': { path: '/sum', send: '4', expect: '4' },
+  'docs-compression-md-1': { path: '/prices', send: 'ignored', expect: /^\[\{"id":0,"price":100\}/ },
   'docs-connection-md-1': { path: '/late', send: 'early', expect: 'early' },
   'docs-connection-md-2': { path: '/relay', send: 'hi', expect: 'hi' },
   'docs-connection-md-3': { path: '/prices', send: 'ignored', expect: /^\{"price":0\.\d+\}$/ },

@@ -23,6 +23,9 @@ t.test('a server that has done nothing', async (t) => {
     slow: 0,
     dropped: 0,
     droppedBytes: 0,
+    deflating: 0,
+    deflateDeclined: 0,
+    deflateMemory: 0,
     latency: { count: 0, sum: 0, min: 0, max: 0, buckets: LATENCY_BOUNDS.map((le) => ({ le, count: 0 })) }
   })
 })
@@ -37,7 +40,7 @@ t.test('connections are looked at when asked', async (t) => {
 
 t.test('each counter comes by its own name', async (t) => {
   const meter = new Meter()
-  const counters = ['opened', 'messagesReceived', 'messagesSent', 'bytesReceived', 'bytesSent', 'invalid', 'errors', 'slow', 'dropped', 'droppedBytes'] as const
+  const counters = ['opened', 'messagesReceived', 'messagesSent', 'bytesReceived', 'bytesSent', 'invalid', 'errors', 'slow', 'dropped', 'droppedBytes', 'deflating', 'deflateDeclined'] as const
   for (const [index, name] of counters.entries()) meter[name] = index + 1
   t.match(readMetrics(meter, [], 0), Object.fromEntries(counters.map((name, index) => [name, index + 1])))
 })

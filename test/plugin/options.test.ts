@@ -34,7 +34,7 @@ const ROUTE_ROWS: ReadonlyArray<{ name: string, good: readonly unknown[], bad: r
   { name: 'maxConnections', good: [1, 1e6], bad: [0, -1, Infinity, null, false], allowed: 'an integer from 1 on' },
   { name: 'maxConnectionsPerIp', good: [1], bad: [0, '1'], allowed: 'an integer from 1 on' },
   { name: 'maxPendingHandshakes', good: [1], bad: [0, Infinity], allowed: 'an integer from 1 on' },
-  { name: 'fastPaths', good: [true, false, {}, { webAssembly: false }, { webAssembly: true, sharedReadBuffer: false }], bad: [1, null, 'all', []], allowed: 'true, false or an object with webAssembly and sharedReadBuffer' },
+  { name: 'fastPaths', good: [true, false, {}, { webAssembly: false }, { webAssembly: true, sharedReadBuffer: false, zlibHandles: false }], bad: [1, null, 'all', []], allowed: 'true, false or an object with webAssembly, sharedReadBuffer and zlibHandles' },
   { name: 'lendPayloads', good: [true, false], bad: [1, 'true'], allowed: 'true or false' },
   {
     name: 'perMessageDeflate',
@@ -210,7 +210,7 @@ t.test('defaults of the limits', async (t) => {
     slowConsumer: 'close',
     rateLimit: false,
     allowedOrigins: 'same-origin',
-    fastPaths: { webAssembly: true, sharedReadBuffer: true },
+    fastPaths: { webAssembly: true, sharedReadBuffer: true, zlibHandles: true },
     lendPayloads: false,
     perMessageDeflate: false
   })
@@ -239,20 +239,21 @@ t.test('heartbeats: field by field, and switched off and on again', async (t) =>
 t.test('fast paths: field by field, and all at once', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  const both = (webAssembly: boolean, sharedReadBuffer: boolean): object => ({ webAssembly, sharedReadBuffer })
+  const all = (webAssembly: boolean, sharedReadBuffer: boolean, zlibHandles: boolean): object => ({ webAssembly, sharedReadBuffer, zlibHandles })
   const rows: ReadonlyArray<[plugin: unknown, route: unknown, expected: unknown]> = [
-    [undefined, undefined, both(true, true)],
-    [false, undefined, both(false, false)],
-    [false, true, both(true, true)],
-    [{ sharedReadBuffer: false }, undefined, both(true, false)],
-    [{ sharedReadBuffer: false }, { webAssembly: false }, both(false, false)],
-    [{ sharedReadBuffer: false }, { sharedReadBuffer: true, webAssembly: undefined }, both(true, true)],
-    [undefined, false, both(false, false)]
+    [undefined, undefined, all(true, true, true)],
+    [false, undefined, all(false, false, false)],
+    [false, true, all(true, true, true)],
+    [{ sharedReadBuffer: false }, undefined, all(true, false, true)],
+    [{ sharedReadBuffer: false }, { webAssembly: false }, all(false, false, true)],
+    [{ zlibHandles: false }, { webAssembly: false }, all(false, true, false)],
+    [{ sharedReadBuffer: false }, { sharedReadBuffer: true, webAssembly: undefined }, all(true, true, true)],
+    [undefined, false, all(false, false, false)]
   ]
   for (const [plugin, route, expected] of rows) {
     t.same(readRouteOptions({ fastPaths: route }, 'x', readPluginOptions({ fastPaths: plugin }), undefined, app).fastPaths, expected)
   }
-  t.throws(() => readPluginOptions({ fastPaths: { wasm: true } }), { code: 'FST_WS_INVALID_OPTION', message: /"fastPaths\.wasm" of the plugin: there is no such option, only webAssembly, sharedReadBuffer/ })
+  t.throws(() => readPluginOptions({ fastPaths: { wasm: true } }), { code: 'FST_WS_INVALID_OPTION', message: /"fastPaths\.wasm" of the plugin: there is no such option, only webAssembly, sharedReadBuffer, zlibHandles/ })
 })
 
 t.test('compression: field by field, and switched on and off', async (t) => {
@@ -278,7 +279,7 @@ t.test('compression: field by field, and switched on and off', async (t) => {
     [false, { threshold: 0, maxMemory: undefined }, { ...defaults, threshold: 0 }],
     [others, undefined, others],
     [others, {}, others],
-    [others, true, defaults],
+    [others, true, others],
     [others, false, false],
     [{ level: 6, clientNoContextTakeover: false }, { clientNoContextTakeover: true, memLevel: 9, level: undefined }, { ...defaults, level: 6, memLevel: 9 }],
     ...Object.keys(others).flatMap((name): Array<[unknown, unknown, unknown]> => {

@@ -43,6 +43,8 @@ t.test('every name is there from the first scrape on, with its kind and its help
     websocket_connections: 'gauge',
     websocket_handshakes_pending: 'gauge',
     websocket_buffered_bytes: 'gauge',
+    websocket_deflate_connections: 'gauge',
+    websocket_deflate_memory_bytes: 'gauge',
     websocket_connections_opened_total: 'counter',
     websocket_handshakes_refused_total: 'counter',
     websocket_closes_total: 'counter',
@@ -53,6 +55,7 @@ t.test('every name is there from the first scrape on, with its kind and its help
     websocket_slow_consumers_total: 'counter',
     websocket_messages_dropped_total: 'counter',
     websocket_bytes_dropped_total: 'counter',
+    websocket_deflate_declined_total: 'counter',
     websocket_latency_seconds: 'histogram'
   })
   t.equal([...text.matchAll(/^# HELP \S+ \S.*$/gm)].length, Object.keys(kinds).length)
@@ -70,7 +73,8 @@ t.test('every name is there from the first scrape on, with its kind and its help
 t.test('each number comes under its own name', async (t) => {
   const { register, meter } = await makeServer(t)
   Object.assign(meter, {
-    opened: 2, messagesReceived: 3, messagesSent: 4, bytesReceived: 5, bytesSent: 6, invalid: 7, errors: 8, slow: 9, dropped: 10, droppedBytes: 11
+    opened: 2, messagesReceived: 3, messagesSent: 4, bytesReceived: 5, bytesSent: 6, invalid: 7, errors: 8, slow: 9, dropped: 10, droppedBytes: 11,
+    deflating: 12, deflateDeclined: 13
   })
   for (const reason of ['403', 'FST_WS_FOREIGN_ORIGIN', '403']) meter.noteRefused(reason)
   for (const code of [1000, 1000, 1006]) meter.noteClose(code)
@@ -87,6 +91,8 @@ t.test('each number comes under its own name', async (t) => {
     websocket_slow_consumers_total: '9',
     websocket_messages_dropped_total: '10',
     websocket_bytes_dropped_total: '11',
+    websocket_deflate_connections: '12',
+    websocket_deflate_declined_total: '13',
     'websocket_handshakes_refused_total{reason="403"}': '2',
     'websocket_handshakes_refused_total{reason="FST_WS_FOREIGN_ORIGIN"}': '1',
     'websocket_closes_total{code="1000"}': '2',

@@ -125,6 +125,10 @@ wide.on('message:a', () => {})
 
 exact<boolean>()(connection.send({ type: 'left', nick: '' }))
 exact<Promise<void>>()(connection.sendAndWait({ type: 'left', nick: '' }))
+connection.send({ type: 'left', nick: '' }, { compress: false })
+connection.sendAndWait({ type: 'left', nick: '' }, { compress: true })
+// @ts-expect-error -- no such option
+connection.send({ type: 'left', nick: '' }, { compressed: false })
 exact<void>()(connection.ping())
 connection.ping('text')
 connection.pong(Buffer.from('bytes'))

@@ -93,7 +93,7 @@ app.register(websocket, {
   maxConnections: 1,
   maxConnectionsPerIp: 1,
   maxPendingHandshakes: 1,
-  fastPaths: { webAssembly: true, sharedReadBuffer: false },
+  fastPaths: { webAssembly: true, sharedReadBuffer: false, zlibHandles: false },
   lendPayloads: true,
   shutdownTimeout: 1,
   shutdownStagger: 1
