@@ -1,5 +1,9 @@
-// A WebSocket route described once and shared by the server and its clients. Imports nothing at run time, so that a browser can load it.
+// A WebSocket route described once and shared by the server and its clients. Imports nothing at run time but
+// topics, which import nothing, so that a browser can load it.
 import type { CarriedStatic, RawBytes, RawPayload } from '../types/carried.ts'
+
+export { checkTopicName, defineTopic, TopicError, topicName } from './topic.ts'
+export type { Topic, TopicArguments, TopicHistory, TopicMessage, TopicParams } from './topic.ts'
 
 /** What both ends have to know of a route. */
 export interface WebSocketContract {

@@ -1,7 +1,9 @@
 // What `import ... from 'fastify-typed-websocket'` gives. No logic.
 export { default, default as websocket } from './plugin/plugin.ts'
-export { defineWebSocket } from './contract.ts'
-export type { ClientGets, ClientSends, WebSocketContract, WebSocketContractRoute } from './contract.ts'
+export { checkTopicName, defineTopic, defineWebSocket, TopicError, topicName } from './contract.ts'
+export type {
+  ClientGets, ClientSends, Topic, TopicArguments, TopicHistory, TopicMessage, TopicParams, WebSocketContract, WebSocketContractRoute
+} from './contract.ts'
 export { LIMIT_ERRORS, LimitError } from './connection/limit-error.ts'
 export { bearerToken } from './plugin/bearer.ts'
 export * from './plugin/errors.ts'

@@ -16,14 +16,15 @@ interface Rule {
 const RULES: Readonly<Record<string, Rule>> = {
   protocol: { layers: [], packages: ['node:buffer', 'node:crypto'] },
   connection: { layers: ['protocol'], packages: ['node:'] },
-  hub: { layers: ['connection', 'protocol'], packages: ['node:'] },
+  hub: { layers: ['connection', 'protocol', 'topic'], packages: ['node:'] },
   validation: { layers: ['protocol'], typesOf: ['connection'], packages: ['node:', '@sinclair/typebox', 'secure-json-parse'] },
-  client: { layers: ['connection', 'protocol', 'validation', 'contract'], packages: ['node:'] },
+  client: { layers: ['connection', 'protocol', 'validation', 'contract', 'topic'], packages: ['node:'] },
   cli: { layers: ['client', 'connection', 'protocol'], packages: ['node:'] },
-  plugin: { layers: ['hub', 'connection', 'protocol', 'validation'], packages: ['node:', 'fastify', 'fastify-plugin', '@fastify/error'] },
+  plugin: { layers: ['hub', 'connection', 'protocol', 'validation', 'topic'], packages: ['node:', 'fastify', 'fastify-plugin', '@fastify/error'] },
   // the entry points: names alone, and what a browser can load too
   index: { layers: ['plugin', 'hub', 'connection', 'protocol', 'contract'], packages: [] },
-  contract: { layers: [], packages: [] },
+  contract: { layers: ['topic'], packages: [] },
+  topic: { layers: [], typesOf: ['contract'], packages: [] },
   types: { layers: [], packages: [], typesOfPackages: ['node:', 'fastify', '@sinclair/typebox'] }
 }
 
