@@ -15,6 +15,14 @@ export interface WebSocketConnections extends Iterable<AnyWebSocketConnection> {
 export interface WebSocketHub {
   /** The connections that are open now. */
   readonly connections: WebSocketConnections
+  /**
+   * Sends a message to all open connections of the server, or to those for which `filter` returns true: checked by the `send` schema of
+   * each route and serialised once, made a frame once, compressed once for all that have agreed on the same.
+   *
+   * @returns to how many it goes
+   * @throws as `send` of any of them; then it goes to nobody
+   */
+  broadcast (message: unknown, filter?: (connection: AnyWebSocketConnection) => boolean): number
   /** What happened so far on all of them, and what is now. */
   metrics (): WebSocketMetrics
   /** Takes no new connection, closes the open ones with 1001 and destroys in time what is left. Resolves within `shutdownTimeout`. */

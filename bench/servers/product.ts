@@ -29,7 +29,7 @@ function deflateOptions ({ level, context = false }: NonNullable<ServerSettings[
 
 function sendToAll (): void {
   for (let i = 0; i < atOnce; i++) {
-    for (const connection of app.websocket.connections) connection.send(payload)
+    app.websocket.broadcast(payload)
   }
 }
 

@@ -14,6 +14,7 @@ import { MessageIterator } from './message-iterator.ts'
 import { createMessageStream } from './message-stream.ts'
 import { LIMIT_ERRORS, LimitError } from './limit-error.ts'
 import type { Outbox } from './outbox.ts'
+import type { SharedMessage } from './shared-message.ts'
 import { SlowConsumer } from './slow-consumer.ts'
 import type { SlowConsumerOwner, SlowConsumerPolicy, SlowDetails } from './slow-consumer.ts'
 import { Transport } from './transport.ts'
@@ -164,6 +165,11 @@ export class Connection extends Listeners {
     return this.#settings.extensions ?? ''
   }
 
+  /** What checks and serialises messages: the same for all connections of a route. */
+  get codec (): MessageCodec | undefined {
+    return this.#settings.codec
+  }
+
   /** Unique among all connections of all processes. */
   get id (): string {
     return (this.#allExtras.id ??= randomUUID())
@@ -266,7 +272,7 @@ export class Connection extends Listeners {
    */
   send (message: unknown, options?: SendOptions): boolean {
     const transport = this.#transport
-    const data = this.#encode(message)
+    const data = this.encode(message)
     if (!transport.maySend) return false
     const { outbox } = transport
     if (!this.#queue(outbox, data, message, options)) return false
@@ -277,13 +283,32 @@ export class Connection extends Listeners {
   }
 
   /**
+   * Sends what others get too, as `send` does; it has been checked and serialised.
+   *
+   * @returns as `send`
+   */
+  sendShared (message: SharedMessage): boolean {
+    const transport = this.#transport
+    if (!transport.maySend) return false
+    const { outbox } = transport
+    if (!outbox.hasRoomFor(message.data)) {
+      this.#refuse(message.data, message.data)
+      return false
+    }
+    outbox.sendShared(message)
+    const { meter } = this.#settings
+    if (meter !== undefined) meter.messagesSent++
+    return !outbox.isOverHighWaterMark()
+  }
+
+  /**
    * Sends one message; resolves when the socket has taken its bytes.
    *
    * Rejects with `FST_WS_NOT_OPEN` where `send` would send nothing as the connection ends, with `FST_WS_NOT_SENT` where there
    * is no room, with the socket's error when it fails before, and with what `send` throws.
    */
   async sendAndWait (message: unknown, options?: SendOptions): Promise<void> {
-    const data = this.#encode(message)
+    const data = this.encode(message)
     if (!this.#transport.maySend) throw new UsageError('FST_WS_NOT_OPEN')
     const { outbox } = this.#transport
     if (!this.#queue(outbox, data, message, options)) throw new UsageError('FST_WS_NOT_SENT')
@@ -422,7 +447,12 @@ export class Connection extends Listeners {
     }
   }
 
-  #encode (message: unknown): string | Buffer {
+  /**
+   * Checks and serialises a message as `send` does, which all connections of the route do alike.
+   *
+   * @throws as `send`
+   */
+  encode (message: unknown): string | Buffer {
     const { codec } = this.#settings
     const data = codec === undefined ? message : codec.encode(message)
     if (typeof data === 'string') return data

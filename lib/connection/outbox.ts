@@ -8,7 +8,9 @@ import { MAX_HEADER_LENGTH } from '../protocol/frame-header.ts'
 import { isLent, keepPage } from '../protocol/payload-buffer.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import type { Role } from '../protocol/role.ts'
+import type { FrameRange } from './frame-log.ts'
 import type { Meter } from './meter.ts'
+import type { SharedMessage } from './shared-message.ts'
 import { SLAB_SIZE, slabWith } from './slab.ts'
 import type { Slab, SlabWriter } from './slab.ts'
 
@@ -18,9 +20,14 @@ const BY_REFERENCE_FROM = 65_536
 /** Pieces of up to so many bytes in all are put together: one write of few bytes is cheaper than a vector of fewer. */
 const GATHER_UP_TO = 16_384
 
-/** Bytes that wait for a flush: a closed stretch of a slab, or a Buffer that stays as it is. */
+/** Bytes that wait for a flush: a closed stretch of a slab, frames in a page of the log, or a Buffer that stays as it is. */
 interface Chunk {
-  readonly bytes: Buffer
+  readonly page: Buffer
+  readonly start: number
+  /** Grows with frames that lie behind it in the same page. */
+  end: number
+  /** All of it, as long as it has not grown. */
+  bytes: Buffer | undefined
   readonly slab: Slab | undefined
 }
 
@@ -55,7 +62,7 @@ function flushDirty (): void {
 
 export class Outbox implements SlabWriter {
   readonly #socket: Duplex
-  readonly #role: Role
+  protected readonly role: Role
   readonly #options: OutboxOptions
   readonly #owner: OutboxOwner
   readonly #highWaterMark: number
@@ -80,7 +87,7 @@ export class Outbox implements SlabWriter {
 
   constructor (socket: Duplex, options: OutboxOptions, owner: OutboxOwner) {
     this.#socket = socket
-    this.#role = options.role
+    this.role = options.role
     this.#options = options
     this.#owner = owner
     // Whoever heeds `send` must never come to the limit: up to here it says yes.
@@ -141,12 +148,38 @@ export class Outbox implements SlabWriter {
       return
     }
     const slab = this.#reserve(bound)
-    this.#wrote(slab, writeTextFrame(slab.buffer, slab.used, this.#role, text))
+    this.#wrote(slab, writeTextFrame(slab.buffer, slab.used, this.role, text))
   }
 
   /** Queues a binary message, as `sendBytes` does. @param _compresses - for an outbox that can */
   sendBinary (bytes: Buffer, _compresses?: boolean): void {
     this.sendBytes(Opcode.Binary, bytes)
+  }
+
+  /** Queues a message that others get too. */
+  sendShared (message: SharedMessage): void {
+    // A client's frames are masked, each by itself.
+    if (this.role === 'client') this.sendData(message.data)
+    else this.sendRange(message.frame)
+  }
+
+  /** Queues a text or binary message. */
+  protected sendData (data: string | Buffer): void {
+    if (typeof data === 'string') this.sendText(data)
+    else this.sendBinary(data)
+  }
+
+  /** Queues a ready frame, where it is. */
+  protected sendRange ({ page, start, end, bytes }: FrameRange): void {
+    this.closeStretch()
+    const last = this.#chunks.at(-1)
+    if (last?.page === page && last.end === start) {
+      last.end = end
+      last.bytes = undefined
+    } else {
+      this.#chunks.push({ page, start, end, bytes, slab: undefined })
+    }
+    this.#queued(end - start)
   }
 
   /** Queues a Close frame, behind all messages. */
@@ -156,14 +189,14 @@ export class Outbox implements SlabWriter {
 
   /** Queues a frame of bytes, its opcode with the reserved bits as they stand on the wire. From 64 KiB on the bytes are not copied, unless they are lent: the caller leaves them as they are until they are written. */
   sendBytes (opcode: number, bytes: Buffer): void {
-    const length = frameLength(bytes.length, this.#role)
+    const length = frameLength(bytes.length, this.role)
     if (bytes.length >= BY_REFERENCE_FROM && (length > SLAB_SIZE || !isLent(bytes))) {
       this.#sendLarge(opcode, bytes)
       if (isLent(bytes)) this.#writeLent(bytes)
       return
     }
     const slab = this.#reserve(length)
-    this.#wrote(slab, writeFrame(slab.buffer, slab.used, this.#role, opcode, bytes))
+    this.#wrote(slab, writeFrame(slab.buffer, slab.used, this.role, opcode, bytes))
   }
 
   /** Queues a pong; while earlier bytes wait for the peer to read, a newer pong takes the place of an older one. */
@@ -227,14 +260,14 @@ export class Outbox implements SlabWriter {
     const slab = this.#slab
     if (slab === undefined || !slab.isOpenFor(this)) return
     const bytes = slab.close()
-    if (bytes !== undefined) this.#chunks.push({ bytes, slab })
+    if (bytes !== undefined) this.#chunks.push({ page: bytes, start: 0, end: bytes.length, bytes, slab })
   }
 
   /** Makes frames of the messages that wait for anything but the peer. */
   protected sendHeld (): void {}
 
   #sendLarge (opcode: number, bytes: Buffer): void {
-    if (this.#role === 'client') {
+    if (this.role === 'client') {
       // A client's payload is masked, in a copy: the caller's bytes stay as they are.
       this.#add(encodeFrame({ role: 'client', opcode }, bytes))
       return
@@ -256,7 +289,7 @@ export class Outbox implements SlabWriter {
   /** Queues bytes that are in no slab, behind what was written to one. */
   #add (bytes: Buffer): void {
     this.closeStretch()
-    this.#chunks.push({ bytes, slab: undefined })
+    this.#chunks.push({ page: bytes, start: 0, end: bytes.length, bytes, slab: undefined })
     this.#queued(bytes.length)
   }
 
@@ -291,20 +324,21 @@ export class Outbox implements SlabWriter {
 
   #write (chunks: readonly Chunk[]): void {
     const socket = this.#socket
-    // What does not leave at once is copied out of the slab, so that a slow peer does not keep slabs alive.
-    const fromSlab = this.#kernelCopies && socket.writableLength === 0
+    // What does not leave at once is copied out of the slab or page, so that a slow peer does not keep those alive.
+    const inPlace = this.#kernelCopies && socket.writableLength === 0
     const last = chunks.length - 1
     const callback = this.#takeCallback()
     if (last > 0) socket.cork()
     for (let i = 0; i <= last; i++) {
-      const { bytes, slab } = chunks[i]!
-      const out = slab === undefined || fromSlab ? bytes : Buffer.from(bytes)
+      const chunk = chunks[i]!
+      const bytes = bytesOf(chunk)
+      const out = inPlace || (chunk.slab === undefined && bytes.length === chunk.page.length) ? bytes : Buffer.from(bytes)
       if (i === last && callback !== undefined) socket.write(out, callback)
       else socket.write(out)
     }
     if (last > 0) socket.uncork()
     this.#isBacklogged = socket.writableLength > 0
-    const lent = fromSlab && this.#isBacklogged
+    const lent = inPlace && this.#isBacklogged
     for (const { slab } of chunks) slab?.release(lent)
   }
 
@@ -371,7 +405,7 @@ export class Outbox implements SlabWriter {
     this.#nextPong = undefined
     this.#pongOnItsWay = true
     this.flush()
-    const frame = encodeFrame({ role: this.#role, opcode: Opcode.Pong }, data)
+    const frame = encodeFrame({ role: this.role, opcode: Opcode.Pong }, data)
     if (this.#options.meter !== undefined) this.#options.meter.bytesSent += frame.length
     this.#socket.write(frame, () => {
       this.#pongOnItsWay = false
@@ -387,11 +421,14 @@ function gather (chunks: readonly Chunk[], length: number): Chunk[] {
   const bytes = Buffer.allocUnsafe(length)
   let at = 0
   for (const chunk of chunks) {
-    bytes.set(chunk.bytes, at)
-    at += chunk.bytes.length
+    at += chunk.page.copy(bytes, at, chunk.start, chunk.end)
     chunk.slab?.release(false)
   }
-  return [{ bytes, slab: undefined }]
+  return [{ page: bytes, start: 0, end: length, bytes, slab: undefined }]
+}
+
+function bytesOf ({ page, start, end, bytes }: Chunk): Buffer {
+  return bytes ?? page.subarray(start, end)
 }
 
 export function neverTaken (): UsageError {

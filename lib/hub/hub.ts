@@ -2,6 +2,7 @@
 import type { Connection } from '../connection/connection.ts'
 import { Meter } from '../connection/meter.ts'
 import type { AnyWebSocketConnection, WebSocketConnections, WebSocketHub, WebSocketMetrics } from '../../types/index.ts'
+import { broadcast } from './broadcast.ts'
 import { Ending, goAway } from './ending.ts'
 import type { EndingTimes } from './ending.ts'
 import { readMetrics } from './metrics.ts'
@@ -52,6 +53,11 @@ export class Hub implements WebSocketHub {
   remove (connection: Connection): void {
     this.#open.delete(connection)
     for (const ending of this.#endings.values()) ending.delete(connection)
+  }
+
+  broadcast (message: unknown, filter?: (connection: AnyWebSocketConnection) => boolean): number {
+    // The core is written without the types of messages; for the application it is the same object with them.
+    return broadcast(this.#open.keys(), message, filter as ((connection: unknown) => boolean) | undefined)
   }
 
   async close (): Promise<void> {

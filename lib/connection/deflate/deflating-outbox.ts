@@ -7,6 +7,7 @@ import { neverTaken, Outbox } from '../outbox.ts'
 import type { OutboxOptions, OutboxOwner, Waiter } from '../outbox.ts'
 import { DEFLATE_NOW, deflateLater, deflateNow } from './deflate.ts'
 import type { History } from './history.ts'
+import type { SharedMessage } from '../shared-message.ts'
 import type { DeflateSettings } from './settings.ts'
 
 /** Marks a compressed message in its first byte (RFC 7692 §6). */
@@ -53,6 +54,12 @@ export class DeflatingOutbox extends Outbox {
 
   override sendBinary (bytes: Buffer, compresses = true): void {
     this.#send(Opcode.Binary, bytes, compresses)
+  }
+
+  override sendShared (message: SharedMessage): void {
+    const frame = this.isHolding || this.role === 'client' ? undefined : message.frameFor(this.#settings)
+    if (frame === undefined) this.sendData(message.data)
+    else this.sendRange(frame)
   }
 
   override sendClose (payload: Buffer): void {
