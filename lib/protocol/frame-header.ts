@@ -95,6 +95,21 @@ export function readFrameHeader (bytes: Buffer, offset: number, end: number, con
   return true
 }
 
+/** Tells how long the header is that starts at `offset`, as far as its first bytes say; judges nothing. */
+export function headerLengthAt (bytes: Buffer, offset: number): number {
+  const second = bytes[offset + 1] ?? 0
+  const length7 = second & 0x7f
+  return (length7 < 126 ? 2 : length7 === 126 ? 4 : 10) + (second >= 0x80 ? 4 : 0)
+}
+
+/** Tells what payload a header announces that is all there; judges nothing. */
+export function payloadLengthAt (bytes: Buffer, offset: number): number {
+  const length7 = bytes[offset + 1]! & 0x7f
+  if (length7 < 126) return length7
+  if (length7 === 126) return bytes.readUInt16BE(offset + 2)
+  return bytes.readUInt32BE(offset + 2) * 0x1_0000_0000 + bytes.readUInt32BE(offset + 6)
+}
+
 /** §5.2, §5.4 and §5.5: reserved bits and opcodes, fragments in order, control frames whole. @throws {ProtocolError} */
 export function checkFirstByte (first: number, context: HeaderContext): void {
   const opcode = first & 0x0f

@@ -4,7 +4,7 @@
 // A byte's way: a chunk is scanned for the whole frames in it, which the scanner unmasks all at once (`#readFrames`), and these
 // are judged and handed on one by one (`#handOn`). What the scanner leaves, a frame that is cut or unusual, is read by the rules
 // of `readFrameHeader`, its payload in pieces if need be (`#readFrame`, `#readPiece`).
-import { checkFirstByte, checkSecondByte, createFrameHeader, MAX_CONTROL_LENGTH, MAX_HEADER_LENGTH, readFrameHeader } from './frame-header.ts'
+import { checkFirstByte, checkSecondByte, createFrameHeader, headerLengthAt, MAX_CONTROL_LENGTH, MAX_HEADER_LENGTH, payloadLengthAt, readFrameHeader } from './frame-header.ts'
 import type { FrameHeader, HeaderContext } from './frame-header.ts'
 import { BITS, FIELDS, IS_ASCII, MAX_FRAMES } from './frame-scanner.ts'
 import type { FrameScanner } from './frame-scanner.ts'
@@ -177,16 +177,40 @@ export class FrameParser {
     return pushed === undefined || this.#stopped ? undefined : this.#takeRest()
   }
 
-  /** Reads a chunk, stretch by stretch, in the memory of the scanner in WebAssembly. Returns how much of it has been read. */
+  /**
+   * Reads a chunk, stretch by stretch, in the memory of the scanner in WebAssembly, but for large frames, which are read, and handed
+   * out, where they are. Returns how much of it has been read.
+   */
   #readCopied (chunk: Buffer, { memory }: WasmScanner, most: number): number {
     let read = 0
     while (read < chunk.length && !this.#stopped) {
-      const length = chunk.copy(memory, INPUT_START, read, Math.min(read + INPUT_SIZE, chunk.length))
-      const at = this.#readInPlace(memory, INPUT_START, INPUT_START + length, most, false)
-      if (at === INPUT_START) break
-      read += at - INPUT_START
+      // Behind the rest of a frame that is cut.
+      const frame = this.#cut === undefined ? read : read + this.#due
+      const largeEnd = this.#endOfLarge(chunk, frame)
+      const at = largeEnd > frame ? this.#readInPlace(chunk, read, largeEnd, most, true) : this.#readCopyOf(chunk, read, memory, most)
+      if (at === read) break
+      read = at
     }
     return read
+  }
+
+  #readCopyOf (chunk: Buffer, start: number, memory: Buffer, most: number): number {
+    const length = chunk.copy(memory, INPUT_START, start, Math.min(start + INPUT_SIZE, chunk.length))
+    return start + this.#readInPlace(memory, INPUT_START, INPUT_START + length, most, false) - INPUT_START
+  }
+
+  /** Finds where the large binary frames end, all of them whole, that begin at `start`. What is lent needs no memory of its own. */
+  #endOfLarge (chunk: Buffer, start: number): number {
+    let at = start
+    if (this.#lends) return at
+    while (at < chunk.length && (chunk[at]! & 0x0f) === Opcode.Binary) {
+      const payload = at + headerLengthAt(chunk, at)
+      if (payload > chunk.length) break
+      const length = payloadLengthAt(chunk, at)
+      if (length > chunk.length - payload || !this.#scanners.isLarge(chunk, length)) break
+      at = payload + length
+    }
+    return at
   }
 
   /** Reads what can be read now of `bytes[start, end)`; returns where it stopped. */

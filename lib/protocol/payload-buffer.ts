@@ -7,6 +7,11 @@ const LARGEST_PAGE = 65_536
 const AHEAD = 4096
 const EMPTY: Buffer = Buffer.alloc(0)
 
+/** Tells whether so many of these bytes are enough of the memory behind them to keep it alive: a quarter. */
+export function mayKeep (bytes: Buffer, length: number): boolean {
+  return length * 4 >= bytes.buffer.byteLength
+}
+
 /**
  * Takes `bytes[start, end)` out of a larger chunk for a receiver that may keep it.
  *
@@ -15,7 +20,7 @@ const EMPTY: Buffer = Buffer.alloc(0)
  */
 export function takeBytes (bytes: Buffer, start: number, end: number, owned: boolean): Buffer {
   const length = end - start
-  if (owned && length * 4 >= bytes.buffer.byteLength) return bytes.subarray(start, end)
+  if (owned && mayKeep(bytes, length)) return bytes.subarray(start, end)
   if (length === 0) return EMPTY
   const copy = Buffer.allocUnsafe(length)
   bytes.copy(copy, 0, start, end)

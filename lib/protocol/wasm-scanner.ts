@@ -1,6 +1,7 @@
 // The scanner in WebAssembly with vectors of 16 bytes (wasm/scanner.wat), where there is such a thing. Owns its memory: the table
 // and the bytes that are scanned lie in it, so bytes are copied there, or read into it from a socket.
 import { FIELDS, FrameScanner, MAX_FRAMES } from './frame-scanner.ts'
+import type { Unmasker } from './frame-scanner.ts'
 import { swapBytes } from './mask.ts'
 import { lendMemory } from './payload-buffer.ts'
 import { SCANNER_MODULE } from './wasm/scanner-module.ts'
@@ -12,6 +13,9 @@ export const INPUT_START = 16_384
 export const INPUT_HEADROOM = 256
 /** Most bytes of one input, without the headroom. */
 export const INPUT_SIZE = 65_536
+/** Where bytes from elsewhere are unmasked, behind the input and the vector that is read behind it; few enough to stay in the processor's cache. */
+const ELSEWHERE_START = 98_304
+const ELSEWHERE_SIZE = 16_384
 
 interface ScannerExports {
   readonly memory: { readonly buffer: ArrayBuffer }
@@ -25,7 +29,7 @@ interface WebAssemblyGlobal {
   readonly Instance: new (module: object) => { readonly exports: unknown }
 }
 
-export class WasmScanner extends FrameScanner {
+export class WasmScanner extends FrameScanner implements Unmasker {
   /** All of the module's memory; inputs are places in it. Its size never changes, so views of it stay. */
   readonly memory: Buffer
   /** Where bytes may be put, or read from a socket, for a parser's `pushInput`; it is in use until that returns. */
@@ -56,6 +60,19 @@ export class WasmScanner extends FrameScanner {
 
   override unmask (bytes: Buffer, start: number, end: number, key: number): boolean {
     return this.mask(bytes, start, end, swapBytes(key))
+  }
+
+  /** Unmasks bytes that are not in this memory: they are brought here and back. What is scanned here meanwhile is left alone. */
+  unmaskElsewhere (bytes: Buffer, start: number, end: number, key: number): boolean {
+    // The key is the same for each part: their size is a multiple of its own.
+    const word = swapBytes(key)
+    let isAscii = true
+    for (let at = start; at < end; at += ELSEWHERE_SIZE) {
+      const length = bytes.copy(this.memory, ELSEWHERE_START, at, Math.min(at + ELSEWHERE_SIZE, end))
+      if (!this.mask(this.memory, ELSEWHERE_START, ELSEWHERE_START + length, word)) isAscii = false
+      this.memory.copy(bytes, at, ELSEWHERE_START, ELSEWHERE_START + length)
+    }
+    return isAscii
   }
 
   protected override find (_bytes: Buffer, start: number, end: number, most: number): number {

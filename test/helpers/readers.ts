@@ -16,6 +16,7 @@ export const READERS: readonly Reader[] = [
   { name: 'portable', scanners: PORTABLE, input: undefined },
   { name: 'WebAssembly, copied', scanners: new Scanners(wasm, 0), input: undefined },
   { name: 'WebAssembly, in its memory', scanners: new Scanners(wasm, 0), input: wasm.input },
+  { name: 'WebAssembly, large frames where they are', scanners: new Scanners(wasm, 0, 1), input: undefined },
   { name: 'as it comes', scanners: FASTEST, input: undefined }
 ]
 

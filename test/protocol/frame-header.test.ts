@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createFrameHeader, frameHeaderLength, MAX_CONTROL_LENGTH, MAX_HEADER_LENGTH, readFrameHeader, writeFrameHeader } from '../../lib/protocol/frame-header.ts'
+import { createFrameHeader, frameHeaderLength, headerLengthAt, MAX_CONTROL_LENGTH, MAX_HEADER_LENGTH, payloadLengthAt, readFrameHeader, writeFrameHeader } from '../../lib/protocol/frame-header.ts'
 import type { FrameHeader, HeaderContext } from '../../lib/protocol/frame-header.ts'
 import { hex } from '../helpers/hex.ts'
 
@@ -117,4 +117,16 @@ t.test('§5.2 what is written is read, in the shortest form', async t => {
   t.strictSame([125, 126, 65_535, 65_536].map(length => frameHeaderLength(length, false)), [2, 4, 4, 10])
   t.equal(frameHeaderLength(65_536, true), MAX_HEADER_LENGTH)
   t.equal(MAX_CONTROL_LENGTH, 125)
+})
+
+t.test('§5.2 lengths at a glance are those that are read, and of any bytes some', async t => {
+  for (const { by, wire } of rows) {
+    const bytes = Buffer.concat([hex('ffff'), hex(wire)])
+    const header = createFrameHeader()
+    t.ok(readFrameHeader(bytes, 2, bytes.length, by, header))
+    t.strictSame([headerLengthAt(bytes, 2), payloadLengthAt(bytes, 2)], [header.headerLength, header.payloadLength], wire)
+  }
+  t.equal(headerLengthAt(hex('82'), 0), 2, 'cut behind its first byte')
+  t.equal(headerLengthAt(hex('82 ff'), 0), 14)
+  t.ok(payloadLengthAt(hex('82 ff ffffffffffffffff 00000000'), 0) > Number.MAX_SAFE_INTEGER)
 })

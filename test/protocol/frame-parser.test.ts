@@ -2,7 +2,10 @@ import t from 'tap'
 import type { FrameHeader } from '../../lib/protocol/frame-header.ts'
 import { FrameParser } from '../../lib/protocol/frame-parser.ts'
 import type { FrameReceiver } from '../../lib/protocol/frame-parser.ts'
+import { takeBytes } from '../../lib/protocol/payload-buffer.ts'
 import type { Role } from '../../lib/protocol/role.ts'
+import { FASTEST } from '../../lib/protocol/scanners.ts'
+import type { Scanners } from '../../lib/protocol/scanners.ts'
 import { hand, READERS } from '../helpers/readers.ts'
 import type { Reader } from '../helpers/readers.ts'
 import { cuts, split } from '../helpers/recorder.ts'
@@ -277,3 +280,110 @@ for (const reader of READERS) {
     })
   })
 }
+
+/** Keeps what it is given, for as long as it lives. */
+class Keeper implements FrameReceiver {
+  readonly role = 'server'
+  readonly allowedRsv = 0
+  readonly inMessage = false
+  readonly kept: Array<string | Buffer> = []
+  readonly parser: FrameParser
+  stopAfter = Infinity
+  #pieces: Buffer[] = []
+
+  constructor (scanners?: Scanners, lends?: boolean) {
+    this.parser = new FrameParser(this, scanners, lends)
+  }
+
+  checkLength (): void {}
+
+  onSimpleMessage (_opcode: number, data: string | Buffer): void {
+    this.#keep(data)
+  }
+
+  onFrame (header: FrameHeader, bytes: Buffer, start: number, _ascii: boolean, owned: boolean): void {
+    this.#keep(takeBytes(bytes, start, start + header.payloadLength, owned))
+  }
+
+  onFrameStart (): void {
+    this.#pieces = []
+  }
+
+  onFramePiece (bytes: Buffer, start: number, end: number): void {
+    this.#pieces.push(Buffer.from(bytes.subarray(start, end)))
+  }
+
+  onFrameEnd (): void {
+    this.#keep(Buffer.concat(this.#pieces))
+  }
+
+  #keep (data: string | Buffer): void {
+    this.kept.push(data)
+    if (this.kept.length === this.stopAfter) this.parser.pause()
+  }
+}
+
+const bytesOf = (length: number, seed: number): Buffer => Buffer.from(Uint8Array.from({ length }, (_, n) => n * 7 + (n >> 8) + seed))
+
+/** Chunks as a socket reads them: each is all of its memory. */
+function chunksOf (wire: Buffer, size: number): Buffer[] {
+  return Array.from({ length: Math.ceil(wire.length / size) }, (_, n) => {
+    const part = wire.subarray(n * size, (n + 1) * size)
+    const chunk = Buffer.allocUnsafeSlow(part.length)
+    part.copy(chunk)
+    return chunk
+  })
+}
+
+const large = [20_000, 16_384, 30_000, 16_000, 65_536, 70_000, 5, 16_500, 40_000, 200_000, 4_096, 300, 64_000, 16_384, 16_384, 16_384, 16_384].map((length, n) => bytesOf(length, n))
+const largeWire = Buffer.concat(large.map((payload, n) => encodeFrame({ opcode: 2, payload, mask: Buffer.from([n + 1, 0xa2, n, 0x1f]) })))
+
+t.test('T06 large binary frames are handed out as views of at least a quarter of their chunk, and stay as they are', async t => {
+  for (const size of [65_536, 40_000, 16_384, 1_000_000, 4_097]) {
+    const keeper = new Keeper()
+    const chunks = chunksOf(largeWire, size)
+    const memory = chunks.map(({ buffer }) => buffer)
+    for (const chunk of chunks) keeper.parser.push(chunk)
+    t.ok(keeper.kept.every((data, n) => large[n]!.equals(data as Buffer)) && keeper.kept.length === large.length, `chunks of ${size} bytes`)
+    const views = keeper.kept.filter((data) => typeof data !== 'string' && memory.includes(data.buffer)) as Buffer[]
+    t.ok(views.every(({ length, buffer }) => length * 4 >= buffer.byteLength), 'no small part keeps a chunk alive')
+    if (size === 65_536 || size === 40_000) t.ok(views.length >= 3, `${views.length} views`)
+  }
+})
+
+t.test('what is lent is in the memory of the scanner, however large', async t => {
+  const { wasm } = FASTEST
+  const keeper = new Keeper(FASTEST, true)
+  keeper.parser.push(encodeFrame({ opcode: 2, payload: bytesOf(30_000, 1) }))
+  t.equal((keeper.kept[0] as Buffer).buffer, wasm?.memory.buffer)
+})
+
+t.test('large frames: a pause behind each of them, and between small ones, loses and changes nothing', async t => {
+  const payloads = [10, 17_000, 17_001, 17_002, 5, 20_000, 30_000, 12, 16_999].map((length, n) => bytesOf(length, n))
+  const wire = Buffer.concat(payloads.map((payload, n) => encodeFrame({ opcode: 2, payload, mask: Buffer.from([0x11, n, 0x33, 0xf0]) })))
+  for (const size of [65_536, 30_000, wire.length]) {
+    for (let stop = 1; stop <= payloads.length; stop++) {
+      const keeper = new Keeper()
+      keeper.stopAfter = stop
+      for (const chunk of chunksOf(wire, size)) keeper.parser.push(chunk)
+      const soFar = keeper.kept.length
+      keeper.stopAfter = stop + 1
+      keeper.parser.resume()
+      keeper.parser.resume()
+      t.ok(soFar === stop && keeper.kept.length === payloads.length && keeper.kept.every((data, n) => payloads[n]!.equals(data as Buffer)), `${stop} of chunks of ${size}`)
+    }
+  }
+})
+
+t.test('§5.2 large frames that break a rule break it where they are too', async t => {
+  const good = encodeFrame({ opcode: 2, payload: bytesOf(20_000, 1) })
+  for (const [code, bad] of [
+    ['FST_WS_RESERVED_BITS', encodeFrame({ opcode: 2, rsv: 4, payload: bytesOf(20_000, 2) })],
+    ['FST_WS_MASK_MISSING', encodeFrame({ opcode: 2, mask: null, payload: bytesOf(20_000, 2) })],
+    ['FST_WS_LENGTH_TOP_BIT', Buffer.concat([Buffer.from('82ffffffffffffffffff01020304', 'hex'), Buffer.alloc(20_000)])]
+  ] as const) {
+    const keeper = new Keeper()
+    t.throws(() => keeper.parser.push(chunksOf(Buffer.concat([good, bad]), 65_536)[0]!), { code })
+    t.strictSame(keeper.kept, [bytesOf(20_000, 1)], 'behind what came before')
+  }
+})

@@ -26,6 +26,7 @@ const NEXT = hex('a5a5a5a5 a5a5a5a5 a5a5a5a5 a5a5a5a5 a5')
 /** Each has other bytes behind the wire's, which nobody may touch. */
 const places: readonly Place[] = [
   { name: 'portable', scanner: new PortableScanner(), put: (wire) => ({ bytes: Buffer.concat([hex('ffff'), wire, NEXT]), start: 2 }) },
+  { name: 'portable, unmasked elsewhere', scanner: new PortableScanner(wasm, 0), put: (wire) => ({ bytes: Buffer.concat([hex('ffff'), wire, NEXT]), start: 2 }) },
   {
     name: 'WebAssembly',
     scanner: wasm,
@@ -150,20 +151,27 @@ t.test('any frames, any cut: the same table, the same bytes, and undone as befor
   fc.assert(fc.property(frames, fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.nat(400), fc.nat(6), (lists, key, cut, undoFrom) => {
     const all = Buffer.concat(lists.flat().map((frame) => encodeFrame({ ...frame, mask: Buffer.from(key) })))
     const wire = all.subarray(0, Math.max(0, all.length - cut))
-    const [portable, vectors] = places.map((place) => scan(place, wire, MAX_FRAMES, undoFrom))
+    const [portable, elsewhere, vectors] = places.map((place) => scan(place, wire, MAX_FRAMES, undoFrom))
     const untouched = places.map((place) => scan(place, wire).undone)
-    return isDeepStrictEqual(portable, vectors) && untouched.every((bytes) => bytes === Buffer.concat([wire, NEXT]).toString('hex'))
+    return isDeepStrictEqual(portable, vectors) && isDeepStrictEqual(elsewhere, vectors) && untouched.every((bytes) => bytes === Buffer.concat([wire, NEXT]).toString('hex'))
   }), parameters(2500))
 })
 
 t.test('a piece is unmasked alike, wherever it lies', async () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.integer(), fc.nat(20), fc.nat(20), (payload, key, before, after) => {
-    const [portable, vectors] = places.map(({ scanner, put }) => {
+    const [portable, elsewhere, vectors] = places.map(({ scanner, put }) => {
       const { bytes, start } = put(Buffer.from(payload))
       const end = Math.max(start + before, start + payload.length - after)
       const ascii = scanner.unmask(bytes, start + before, end, key | 0)
       return [ascii, bytes.toString('hex', start, start + payload.length + NEXT.length)]
     })
-    return isDeepStrictEqual(portable, vectors)
+    return isDeepStrictEqual(portable, vectors) && isDeepStrictEqual(elsewhere, vectors)
   }), parameters(2000))
+})
+
+t.test('short stretches are unmasked here, and long ones elsewhere', async t => {
+  const lengths: number[] = []
+  const scanner = new PortableScanner({ unmaskElsewhere (_bytes, start, end) { lengths.push(end - start); return true } })
+  for (const length of [0, 100, 1023, 1024, 70_000]) scanner.unmask(Buffer.alloc(length), 0, length, 1)
+  t.strictSame(lengths, [1024, 70_000])
 })
