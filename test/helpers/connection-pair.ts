@@ -11,6 +11,7 @@ import type { Test } from 'tap'
 import { Connection } from '../../lib/connection/connection.ts'
 import type { ConnectionSettings } from '../../lib/connection/connection.ts'
 import { closePayload, encodeFrame, maskBytes } from './wire-frames.ts'
+import type { FrameToSend } from './wire-frames.ts'
 
 /** One frame as the peer got it, unmasked. */
 export interface PeerFrame {
@@ -18,6 +19,8 @@ export interface PeerFrame {
   readonly payload: Buffer
   /** The masking key, undefined in a frame without one. */
   readonly mask: Buffer | undefined
+  /** RSV1 is set: the payload is as it came. */
+  readonly isCompressed: boolean
 }
 
 /** How the connection ended, as its `close` event told. */
@@ -53,6 +56,12 @@ export class PeerReader {
   #size = 0
   #needed = 2
   #closed = false
+  readonly #takesCompressed: boolean
+
+  /** @param takesCompressed - permessage-deflate was agreed on: data frames may have RSV1 */
+  constructor (takesCompressed = false) {
+    this.#takesCompressed = takesCompressed
+  }
 
   receiveData (chunk: Buffer): PeerFrame[] {
     this.#chunks.push(chunk)
@@ -77,7 +86,8 @@ export class PeerReader {
   #read (bytes: Buffer): PeerFrame {
     const opcode = bytes.readUInt8(0) & 0xf
     const masked = (bytes.readUInt8(1) & 0x80) !== 0
-    if ((bytes.readUInt8(0) & 0xf0) !== 0x80) throw new Error(`not a whole message: ${bytes.toString('hex', 0, 16)}`)
+    const isCompressed = this.#takesCompressed && opcode < 8 && (bytes.readUInt8(0) & 0x40) !== 0
+    if ((bytes.readUInt8(0) & 0xf0) !== (isCompressed ? 0xc0 : 0x80)) throw new Error(`not a whole message: ${bytes.toString('hex', 0, 16)}`)
     if (![1, 2, 8, 9, 10].includes(opcode)) throw new Error(`no such opcode: ${bytes.toString('hex', 0, 16)}`)
     // §5.5.2: a ping is answered until the peer has sent its Close frame.
     if (this.#closed && opcode !== 10) throw new Error(`a frame behind Close: ${bytes.toString('hex', 0, 16)}`)
@@ -85,7 +95,7 @@ export class PeerReader {
     const header = headerLengthAt(bytes, 0)
     const payload = bytes.subarray(header)
     const mask = masked ? Buffer.from(bytes.subarray(header - 4, header)) : undefined
-    return { opcode, mask, payload: mask === undefined ? Buffer.from(payload) : maskBytes(payload, mask) }
+    return { opcode, mask, isCompressed, payload: mask === undefined ? Buffer.from(payload) : maskBytes(payload, mask) }
   }
 }
 
@@ -117,13 +127,15 @@ export class Peer {
   answersFin = true
   readonly socket: Socket
   readonly #masked: boolean
-  readonly #reader = new PeerReader()
+  readonly #reader: PeerReader
   #rounds = 0
   #wake: Array<() => void> = []
 
-  constructor (socket: Socket, masked: boolean) {
+  /** @param takesCompressed - as `PeerReader` */
+  constructor (socket: Socket, masked: boolean, takesCompressed = false) {
     this.socket = socket
     this.#masked = masked
+    this.#reader = new PeerReader(takesCompressed)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('end', () => {
       this.hasEnded = true
@@ -143,9 +155,22 @@ export class Peer {
     return this.frames.filter(({ opcode }) => opcode < 8).map(({ payload }) => payload.toString())
   }
 
-  /** One frame as bytes, masked as this peer's role wants. */
-  frame (opcode: number, payload: Uint8Array | string = ''): Buffer {
-    return encodeFrame(this.#masked ? { opcode, payload } : { opcode, payload, mask: null })
+  /** One frame as bytes, masked as this peer's role wants; legal unless `bits` say otherwise. */
+  frame (opcode: number, payload: Uint8Array | string = '', bits: Pick<FrameToSend, 'fin' | 'rsv'> = {}): Buffer {
+    return encodeFrame(this.#masked ? { opcode, payload, ...bits } : { opcode, payload, mask: null, ...bits })
+  }
+
+  /** A compressed message as frames: one, or fragments of so many bytes. */
+  compressedFrames (opcode: number, payload: Buffer, fragmentLength = Infinity): Buffer {
+    const frames: Buffer[] = []
+    let at = 0
+    do {
+      const end = Math.min(at + fragmentLength, payload.length)
+      // RFC 7692 §6.1: RSV1 marks the first fragment only.
+      frames.push(this.frame(at === 0 ? opcode : 0, payload.subarray(at, end), { rsv: at === 0 ? 0b100 : 0, fin: end === payload.length }))
+      at = end
+    } while (at < payload.length)
+    return Buffer.concat(frames)
   }
 
   /** Frames of texts, behind each other. */
@@ -286,7 +311,7 @@ export function connectionOn (socket: Duplex, options: PairOptions = {}): { conn
 /** Opens a Connection with its peer. Both are gone when the test ends. */
 export async function openPair (t: Test, options: PairOptions = {}): Promise<Pair> {
   const { near, far } = options.tls === true ? await openTlsSockets() : await openSockets()
-  const peer = new Peer(far, options.role !== 'client')
+  const peer = new Peer(far, options.role !== 'client', options.deflate !== undefined)
   const { connection, faults } = connectionOn(near, options)
   t.teardown(() => {
     far.destroy()
