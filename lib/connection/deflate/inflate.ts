@@ -1,5 +1,6 @@
 // The payload of a compressed message to its bytes (RFC 7692 §7.2.2). Owns where zlib works, on this thread or on another one, and what
 // is wrong with a payload; order and history are its caller's.
+import { constants as bufferConstants } from 'node:buffer'
 import { constants, inflateRaw, inflateRawSync } from 'node:zlib'
 import { ProtocolError } from '../../protocol/errors.ts'
 import { sharedHandles } from './handles.ts'
@@ -69,7 +70,7 @@ export function inflateNow (payload: Buffer, most: number, history: Buffer | und
 function inflateDocumented (payload: Buffer, bytes: Buffer, room: number, most: number, history: Buffer | undefined): Buffer | undefined {
   const { Z_FINISH } = constants
   const chunkSize = Math.min(Math.max(1024, bytes.length * 4), 65_536)
-  const options = { info: true, finishFlush: Z_FINISH, maxOutputLength: room, chunkSize, ...(history !== undefined && { dictionary: history }) }
+  const options = { info: true, finishFlush: Z_FINISH, maxOutputLength: Math.max(1, room), chunkSize, ...(history !== undefined && { dictionary: history }) }
   let result: Inflated
   try {
     result = (inflateRawSync as unknown as InflateSync)(bytes, options)
@@ -77,6 +78,7 @@ function inflateDocumented (payload: Buffer, bytes: Buffer, room: number, most: 
     if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') return tooMuch(room, most)
     throw invalid(codeOf(error), error)
   }
+  if (result.buffer.length > room) return tooMuch(room, most)
   return result.engine.bytesWritten < bytes.length ? undefined : checkNow(result.buffer, payload, history)
 }
 
@@ -103,13 +105,15 @@ export async function inflateLater (payload: Buffer, most: number, history: Buff
     if (length > most) throw new ProtocolError('FST_WS_TOO_BIG')
     parts.push(buffer)
     if (at < bytes.length) {
+      // The tail stands behind such a block, never in it.
+      if (at > payload.length) throw new ProtocolError('FST_WS_INVALID_DEFLATE')
       // What follows looks back to the message so far, and to what came before it.
       window ??= historyOf(history)
       window.add(buffer)
       dictionary = window.bytes
       continue
     }
-    if (!endsLikeTail(buffer)) continue
+    if (!endsLikeEnd(buffer)) continue
     const without = await inflatePart(payload.subarray(start), constants.Z_SYNC_FLUSH, most, dictionary)
     if (without.buffer.length !== buffer.length) throw new ProtocolError('FST_WS_INVALID_DEFLATE')
   }
@@ -124,8 +128,9 @@ function historyOf (bytes: Buffer | undefined): History {
 
 /** Inflates up to the next block that says it is the last one. */
 async function inflatePart (bytes: Buffer, finishFlush: number, room: number, dictionary: Buffer | undefined): Promise<Inflated> {
-  // Node wants one byte of room at least.
-  const options = { info: true, finishFlush, maxOutputLength: Math.max(1, room), chunkSize: 65_536, ...(dictionary !== undefined && { dictionary }) }
+  // Node wants one byte of room at least, and no more than a Buffer can hold.
+  const maxOutputLength = Math.min(Math.max(1, room), bufferConstants.MAX_LENGTH)
+  const options = { info: true, finishFlush, maxOutputLength, chunkSize: 65_536, ...(dictionary !== undefined && { dictionary }) }
   return await runJob(() => new Promise((resolve, reject) => {
     (inflateRaw as unknown as Inflate)(bytes, options, (error, result) => {
       if (error === null) resolve(result)
@@ -135,17 +140,22 @@ async function inflatePart (bytes: Buffer, finishFlush: number, room: number, di
 }
 
 /**
- * Tells whether the tail may have been taken for bytes of a stored block that was cut: then it is at the end of the message, which is
- * shorter when the payload is inflated without it.
+ * Tells whether what was put behind the payload may have been taken for bytes of a stored block that was cut: the tail, or all of it
+ * where the block says that it is the last one. Then it is at the end of the message, which is shorter when the payload is inflated
+ * without it.
  */
-function endsLikeTail (message: Buffer): boolean {
-  const { length } = message
-  return length >= TAIL.length && message[length - 1] === 0xff && message.subarray(length - TAIL.length).equals(TAIL)
+function endsLikeEnd (message: Buffer): boolean {
+  return endsWith(message, TAIL) || endsWith(message, END)
+}
+
+function endsWith (message: Buffer, end: Buffer): boolean {
+  const start = message.length - end.length
+  return start >= 0 && message[message.length - 1] === end[end.length - 1] && message.compare(end, 0, end.length, start) === 0
 }
 
 /** @throws {ProtocolError} `FST_WS_INVALID_DEFLATE` for a stored block that was cut */
 function checkNow (message: Buffer, payload: Buffer, history: Buffer | undefined): Buffer {
-  if (!endsLikeTail(message)) return message
+  if (!endsLikeEnd(message)) return message
   const options = { finishFlush: constants.Z_SYNC_FLUSH, ...(history !== undefined && { dictionary: history }) }
   if (inflateRawSync(payload, options).length !== message.length) throw new ProtocolError('FST_WS_INVALID_DEFLATE')
   return message
