@@ -24,15 +24,22 @@ let last: { readonly text: string | undefined, readonly length: number, readonly
  * nothing the second time.
  *
  * @param history - that of the messages before, for a connection that keeps its context
- * @returns the payload, good until the next call; undefined when it would be no smaller
+ * @returns the payload, good until the next call; undefined when it would be no smaller, or zlib cannot
  */
 export function deflateNow (message: string | Buffer, settings: DeflateSettings, history: Buffer | undefined): Buffer | undefined {
   if (history === undefined && isLast(message, settings)) return last?.payload
   input ??= Buffer.allocUnsafeSlow(DEFLATE_NOW)
+  last = undefined
   const length = typeof message === 'string' ? input.write(message) : message.copy(input)
-  const payload = compress(input, length, settings, history)
+  let payload: Buffer | undefined
+  try {
+    payload = compress(input, length, settings, history)
+  } catch {
+    // For want of memory: it can go as it is.
+    return undefined
+  }
   // A payload that looks back to other messages is good for one connection only.
-  last = history === undefined ? { text: typeof message === 'string' ? message : undefined, length, settings, payload } : undefined
+  if (history === undefined) last = { text: typeof message === 'string' ? message : undefined, length, settings, payload }
   return payload
 }
 
@@ -53,11 +60,11 @@ function compress (bytes: Buffer, length: number, settings: DeflateSettings, his
   return written < length + TAIL_LENGTH ? output.subarray(0, written - TAIL_LENGTH) : undefined
 }
 
-/** Messages that another thread works on now, for all who send the same. */
+/** Messages that another thread works on now, for all who send the same; bytes only until the caller returns. */
 const running: Array<{ readonly message: string | Buffer, readonly settings: DeflateSettings, readonly payload: Promise<Buffer | undefined> }> = []
 
 /**
- * Compresses a message on another thread. Who asks for the same message meanwhile shares the work.
+ * Compresses a message on another thread. Who asks for the same text meanwhile, or at once for the same bytes, shares the work.
  *
  * @param message - left as it is until the promise has settled; likewise `history`
  * @returns as `deflateNow`; the payload is for everybody, to be left as it is
@@ -70,7 +77,9 @@ export function deflateLater (message: string | Buffer, settings: DeflateSetting
   const entry = { message, settings, payload }
   running.push(entry)
   const forget = (): void => { running.splice(running.indexOf(entry), 1) }
-  payload.then(forget, forget)
+  // Bytes are the same as long as nobody else has had a turn: where the message has gone as it is meanwhile, its sender may change them.
+  if (typeof message === 'string') payload.then(forget, forget)
+  else queueMicrotask(forget)
   return payload
 }
 
