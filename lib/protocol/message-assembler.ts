@@ -160,5 +160,5 @@ export class MessageAssembler {
  * five more for each, and an encoder may make its blocks as small as 40 bytes.
  */
 function boundOfCompressed (length: number): number {
-  return length + (length >> 3) + 64
+  return length + Math.floor(length / 8) + 64
 }

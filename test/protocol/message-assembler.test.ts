@@ -3,6 +3,7 @@ import t from 'tap'
 import { createFrameHeader } from '../../lib/protocol/frame-header.ts'
 import type { FrameHeader } from '../../lib/protocol/frame-header.ts'
 import { MAX_EMPTY_FRAGMENTS, MessageAssembler } from '../../lib/protocol/message-assembler.ts'
+import { isLent } from '../../lib/protocol/payload-buffer.ts'
 import { hex } from '../helpers/hex.ts'
 
 function headerOf (opcode: number, payloadLength: number, fin = false): FrameHeader {
@@ -98,6 +99,51 @@ t.test('a text over the longest string is too big, whatever maxPayload says', as
   t.throws(() => assembler.checkLength(1, MAX_STRING_LENGTH + 1), { code: 'FST_WS_TOO_BIG' })
   t.doesNotThrow(() => assembler.checkLength(2, Math.min(MAX_LENGTH, Number.MAX_SAFE_INTEGER)), 'bytes may be more')
   if (MAX_LENGTH < Number.MAX_SAFE_INTEGER) t.throws(() => assembler.checkLength(2, MAX_LENGTH + 1), { code: 'FST_WS_TOO_BIG' })
+})
+
+t.test('RFC 7692 §6.1 the bytes of a compressed message are collected as they are, whatever they say', async t => {
+  const assembler = new MessageAssembler(100, true)
+  const payload = hex('f248ff00c0')
+  assembler.begin({ ...headerOf(1, 3), rsv: 0b100 })
+  t.equal(assembler.compressed, true)
+  assembler.append(payload, 0, 3, false, 0)
+  assembler.begin(headerOf(0, 2, true))
+  t.equal(assembler.compressed, true, 'by its first fragment')
+  assembler.append(payload, 3, 5, false, 0)
+  const bytes = assembler.finish()
+  t.same(bytes, payload)
+  t.equal(isLent(bytes as Buffer), false, 'whoever inflates it may keep it') // of a compressed message it is always bytes
+  t.equal(assemble(assembler, 1, [hex('c3'), hex('bc')], 9), 'ü', 'the next one is a text again')
+  t.throws(() => assemble(assembler, 1, [hex('ff')], 9), { code: 'FST_WS_INVALID_UTF8' })
+})
+
+t.test('T20 a compressed message may take an eighth more than the limit, and 64 bytes', async t => {
+  for (const [limit, bound] of [[0, 64], [1000, 1189], [2 ** 20, 2 ** 20 + 2 ** 17 + 64], [2 ** 31, 2 ** 31 + 2 ** 28 + 64]] as const) {
+    const assembler = new MessageAssembler(limit)
+    t.doesNotThrow(() => assembler.checkLength(2, bound, 0b100))
+    t.throws(() => assembler.checkLength(2, bound + 1, 0b100), { code: 'FST_WS_TOO_BIG' })
+    t.throws(() => assembler.checkLength(2, limit + 1, 0), { code: 'FST_WS_TOO_BIG' }, 'a plain one may not')
+    assembler.begin({ ...headerOf(1, 64), rsv: 0b100 })
+    assembler.append(Buffer.alloc(64), 0, 64, false, 0)
+    t.doesNotThrow(() => assembler.checkLength(0, bound - 64, 0))
+    t.throws(() => assembler.checkLength(0, bound - 63, 0), { code: 'FST_WS_TOO_BIG' }, 'fragments together')
+    assembler.clear()
+    t.equal(assembler.compressed, false)
+  }
+})
+
+t.test('RFC 7692 §7.2.2 what was inflated is judged by its own length, and its text as any other', async t => {
+  const assembler = new MessageAssembler(10, true)
+  t.equal(assembler.inflated(1, Buffer.from('é€'), false), 'é€')
+  t.throws(() => assembler.inflated(1, hex('61e282'), false), { code: 'FST_WS_INVALID_UTF8' })
+  for (const opcode of [1, 2]) {
+    t.equal(assembler.inflated(opcode, Buffer.alloc(10, 'a'), true).length, 10)
+    t.throws(() => assembler.inflated(opcode, Buffer.alloc(11, 'a'), true), { code: 'FST_WS_TOO_BIG' })
+  }
+  const own = Buffer.alloc(10, 1)
+  const copy = assembler.inflated(2, own, false)
+  own.fill(2)
+  t.same(copy, Buffer.alloc(10, 1), 'a copy unless it is owned')
 })
 
 t.test('T03 §10.4 empty fragments in a row are bounded', async t => {
