@@ -7,7 +7,7 @@ import type { Reader } from './readers.ts'
 
 /**
  * What happened, in order: `text:a`, `binary:<hex>`, `ping:<hex>`, `pong:<hex>`, `close:<code>:<reason>`,
- * `error:<FST_WS_...>`; and what was to be sent, `>pong:<hex>`, `>close:<code>:<reason>`, without a code `>close:`.
+ * `error:<FST_WS_...>`, `compressed:<opcode>:<hex>` as it came; and what was to be sent, `>pong:<hex>`, `>close:<code>:<reason>`, without a code `>close:`.
  */
 export type Events = string[]
 
@@ -16,9 +16,12 @@ export interface Recording {
   readonly events: Events
 }
 
-/** @param react - called from inside the core's calls, with the event just noted */
+/**
+ * @param react - called from inside the core's calls, with the event just noted
+ * @param deflates - permessage-deflate was agreed on
+ */
 export function startRecording (
-  role: Role, maxPayload = 2 ** 20, react?: (event: string, protocol: Protocol) => void, reader?: Reader
+  role: Role, maxPayload = 2 ** 20, react?: (event: string, protocol: Protocol) => void, reader?: Reader, deflates = false
 ): Recording {
   const events: Events = []
   const note = (event: string): void => {
@@ -27,6 +30,7 @@ export function startRecording (
   }
   const protocol: Protocol = new Protocol({
     onMessage: (opcode, data) => note(typeof data === 'string' ? `${opcode === 1 ? 'text' : opcode}:${data}` : `${opcode === 2 ? 'binary' : opcode}:${data.toString('hex')}`),
+    onCompressed: (opcode, bytes) => note(`compressed:${opcode}:${bytes.toString('hex')}`),
     onPing: data => note(`ping:${data.toString('hex')}`),
     onPong: data => note(`pong:${data.toString('hex')}`),
     onClose: (code, reason) => note(`close:${code}:${reason}`),
@@ -35,7 +39,7 @@ export function startRecording (
       if (opcode === 10) note(`>pong:${payload.toString('hex')}`)
       else note(payload.length === 0 ? '>close:' : `>close:${payload.readUInt16BE()}:${payload.toString('utf8', 2)}`)
     }
-  }, { role, maxPayload, ...(reader !== undefined && { scanners: reader.scanners }) })
+  }, { role, maxPayload, ...(reader !== undefined && { scanners: reader.scanners }), ...(deflates && { deflate: {} }) })
   return { protocol, events }
 }
 
@@ -45,10 +49,10 @@ export function receive (protocol: Protocol, chunk: Uint8Array, reader: Reader):
 }
 
 /** Hands chunks to a fresh core by each of the ways there are, and returns what happened, which has to be the same. */
-export function readChunks (role: Role, chunks: readonly Uint8Array[], maxPayload?: number): Events {
+export function readChunks (role: Role, chunks: readonly Uint8Array[], maxPayload?: number, deflates?: boolean): Events {
   let first: Events | undefined
   for (const reader of READERS) {
-    const { protocol, events } = startRecording(role, maxPayload, undefined, reader)
+    const { protocol, events } = startRecording(role, maxPayload, undefined, reader, deflates)
     for (const chunk of chunks) receive(protocol, chunk, reader)
     first ??= events
     if (!isDeepStrictEqual(events, first)) throw new Error(`${reader.name} reads ${events.join()}, not ${first.join()}`)

@@ -81,9 +81,9 @@ for (const { name, by, wire, want } of rows) {
 }
 
 t.test('T01 what a data frame announces is judged as soon as it is known, before the key', async t => {
-  const judged: Array<[number, number]> = []
-  const by: HeaderContext = { ...server, checkLength: (opcode, length) => { judged.push([opcode, length]) } }
-  for (const [wire, want] of [['81 85', [1, 5]], ['82 fe 0100', [2, 256]], ['82 ff 0000000000010000', [2, 65_536]]] as const) {
+  const judged: Array<[number, number, number]> = []
+  const by: HeaderContext = { ...server, allowedRsv: 0b100, checkLength: (opcode, length, rsv) => { judged.push([opcode, length, rsv]) } }
+  for (const [wire, want] of [['81 85', [1, 5, 0]], ['82 fe 0100', [2, 256, 0]], ['82 ff 0000000000010000', [2, 65_536, 0]], ['c1 85', [1, 5, 0b100]], ['42 fe 0100', [2, 256, 0b100]]] as const) {
     t.equal(readFrameHeader(hex(wire), 0, hex(wire).length, by, createFrameHeader()), false)
     t.same(judged.splice(0), [want])
   }

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { ProtocolError } from '../../lib/protocol/errors.ts'
 import type { PROTOCOL_ERRORS } from '../../lib/protocol/errors.ts'
-import type { Closure, Protocol } from '../../lib/protocol/protocol.ts'
+import { Protocol } from '../../lib/protocol/protocol.ts'
+import type { Closure } from '../../lib/protocol/protocol.ts'
 import type { Role } from '../../lib/protocol/role.ts'
 import { hex } from '../helpers/hex.ts'
 import { cuts, readChunks, startRecording } from '../helpers/recorder.ts'
@@ -315,6 +316,105 @@ for (const role of ['server', 'client'] as const) {
     t.strictSame(wrong, [])
   })
 }
+
+const compressed = (payload: string | Uint8Array, fin = true): FrameToSend => ({ opcode: 1, payload, fin, rsv: 0b100 })
+/** RFC 7692 §7.2.3.1: 'Hello', in its bytes as they come. */
+const packed = hex('f248cdc9c90700')
+
+const deflated: ReadonlyArray<{ name: string, frames: readonly FrameToSend[], want: Events, maxPayload?: number }> = [
+  { name: '§6 a compressed text', frames: [compressed(packed)], want: ['compressed:1:f248cdc9c90700'] },
+  { name: '§6 compressed bytes', frames: [{ ...compressed(packed), opcode: 2 }], want: ['compressed:2:f248cdc9c90700'] },
+  { name: '§6 an empty payload', frames: [compressed('')], want: ['compressed:1:'] },
+  { name: '§6 a text that is not compressed', frames: [text('Hello')], want: ['text:Hello'] },
+  { name: '§6.1 fragments', frames: [compressed(packed.subarray(0, 3), false), more(packed.subarray(3))], want: ['compressed:1:f248cdc9c90700'] },
+  {
+    name: '§6.1 fragments with control frames between them, and an empty one',
+    frames: [compressed(packed.subarray(0, 1), false), ping('1'), more('', false), more(packed.subarray(1), false), pong('2'), more('')],
+    want: ['>pong:31', 'ping:31', 'pong:32', 'compressed:1:f248cdc9c90700']
+  },
+  { name: '§6 compressed and plain in turns', frames: [compressed(packed), text('a'), compressed('b', false), more('c'), text('d', false), more('e'), compressed('f')], want: ['compressed:1:f248cdc9c90700', 'text:a', 'compressed:1:6263', 'text:de', 'compressed:1:66'] },
+  { name: '§8.1 what is compressed is no UTF-8, and not judged as such', frames: [compressed(hex('ff')), compressed(hex('c0'), false), more(hex('ff'))], want: ['compressed:1:ff', 'compressed:1:c0ff'] },
+  { name: '§8.1 the text behind it is', frames: [compressed(hex('ff'), false), more(hex('ff')), text(hex('ff'))], want: ['compressed:1:ffff', ...failure('FST_WS_INVALID_UTF8')] },
+  { name: '§6.1 RSV1 in a continuation', frames: [compressed('a', false), { ...more('b'), rsv: 0b100 }], want: failure('FST_WS_RESERVED_BITS') },
+  { name: '§6.1 RSV1 in a continuation alone', frames: [text('a', false), { ...more('b'), rsv: 0b100 }], want: failure('FST_WS_RESERVED_BITS') },
+  ...[ping('a'), pong('a'), close(1000)].map(frame => ({ name: `§6.1 RSV1 in a control frame, opcode ${frame.opcode}`, frames: [{ ...frame, rsv: 0b100 }], want: failure('FST_WS_RESERVED_BITS') })),
+  ...[0b010, 0b001, 0b110, 0b111].map(rsv => ({ name: `§6 reserved bits ${rsv}`, frames: [{ ...text('a'), rsv }], want: failure('FST_WS_RESERVED_BITS') })),
+  { name: '§6.1 a new message inside a compressed one', frames: [compressed('a', false), compressed('b')], want: failure('FST_WS_EXPECTED_CONTINUATION') },
+  // One eighth more, and 64 bytes: what is stored may be longer than what it stands for.
+  { name: 'T20 as long as a message that is allowed may be', frames: [compressed(Buffer.alloc(1189))], maxPayload: 1000, want: [`compressed:1:${'00'.repeat(1189)}`] },
+  { name: 'T20 longer', frames: [compressed(Buffer.alloc(1190))], maxPayload: 1000, want: failure('FST_WS_TOO_BIG') },
+  { name: 'T20 fragments longer', frames: [compressed(Buffer.alloc(1189), false), more('', false), more('a')], maxPayload: 1000, want: failure('FST_WS_TOO_BIG') },
+  { name: 'T01 a plain message behind it has the limit of its own', frames: [compressed(Buffer.alloc(1100), false), more(''), binary(Buffer.alloc(1001))], maxPayload: 1000, want: [`compressed:1:${'00'.repeat(1100)}`, ...failure('FST_WS_TOO_BIG')] }
+]
+
+for (const role of ['server', 'client'] as const) {
+  for (const { name, frames, want, maxPayload } of deflated) {
+    t.test(`RFC 7692 ${name}, to a ${role}`, async t => {
+      const wire = wireTo(role, frames)
+      t.strictSame(readChunks(role, [wire], maxPayload, true), want, 'whole')
+      const next = frameTo(role, text('next'))
+      const all = want.at(-1)?.startsWith('error') === true ? want : [...want, 'text:next']
+      t.strictSame(readChunks(role, [Buffer.concat([wire, next])], maxPayload, true), all, 'with the next frame behind it')
+      if (wire.length > 200) return
+      const wrong: Events[] = []
+      for (const pieces of cuts(Buffer.concat([wire, next]))) {
+        const got = readChunks(role, pieces, maxPayload, true)
+        if (got.join() !== all.join()) wrong.push(got)
+      }
+      t.strictSame(wrong, [], 'cut at every byte')
+    })
+  }
+}
+
+t.test('RFC 7692 §7.2.2 what was inflated is handed on by the rules of any message', async t => {
+  for (const owned of [true, false]) {
+    const { protocol, events } = startRecording('server', 10, undefined, undefined, true)
+    for (const [opcode, bytes] of [[1, Buffer.from('é€')], [1, Buffer.alloc(0)], [2, hex('c0ff')], [1, Buffer.alloc(10, 'a')]] as const) protocol.receiveInflated(opcode, bytes, owned)
+    t.strictSame(events.splice(0), ['text:é€', 'text:', 'binary:c0ff', 'text:aaaaaaaaaa'])
+    protocol.receiveInflated(1, hex('61 ff'), owned)
+    t.strictSame(events, failure('FST_WS_INVALID_UTF8'))
+  }
+  const { protocol, events } = startRecording('server', 10, undefined, undefined, true)
+  protocol.receiveInflated(2, Buffer.alloc(11), true)
+  t.strictSame(events, failure('FST_WS_TOO_BIG'))
+})
+
+t.test('RFC 7692 §7.2.2 what was inflated while the bytes ended is handed on, and a fault in it is nobody\'s', async t => {
+  const { protocol, events } = startRecording('server', 10, undefined, undefined, true)
+  act(protocol, 'eof')
+  protocol.receiveInflated(1, Buffer.from('a'), true)
+  protocol.receiveInflated(1, hex('ff'), true)
+  protocol.receiveInflated(2, Buffer.alloc(11), true)
+  t.strictSame(events, ['text:a'])
+  t.equal(protocol.state, 'closed')
+})
+
+t.test('a pause in a compressed message stops behind it', async t => {
+  for (const role of ['server', 'client'] as const) {
+    const wire = wireTo(role, [compressed('a'), text('b'), compressed('c', false), more('d'), text('e')])
+    for (const pieces of [[wire], ...cuts(wire)]) {
+      const { protocol, events } = startRecording(role, undefined, (event) => { if (event.startsWith('compressed')) protocol.pause() }, undefined, true)
+      for (const piece of pieces) protocol.receiveData(Buffer.from(piece))
+      if (events.join() !== 'compressed:1:61') t.fail(events.join())
+      protocol.resume()
+      if (events.join() !== 'compressed:1:61,text:b,compressed:1:6364') t.fail(events.join())
+      protocol.resume()
+      if (events.at(-1) !== 'text:e') t.fail(events.join())
+    }
+  }
+})
+
+t.test('what is compressed belongs to the sink where it came in pieces, and is lent where it did not', async t => {
+  const owners: boolean[] = []
+  const protocol = new Protocol({
+    onMessage () {}, onPing () {}, onPong () {}, onClose () {}, onError () {}, onReply () {}, onCompressed: (_opcode, _bytes, owned) => { owners.push(owned) }
+  }, { role: 'server', maxPayload: 100, deflate: {} })
+  protocol.receiveData(wireTo('server', [compressed('a'), compressed('b', false), more('c')]))
+  const cut = wireTo('server', [compressed('abc')])
+  protocol.receiveData(cut.subarray(0, 7))
+  protocol.receiveData(cut.subarray(7))
+  t.strictSame(owners, [false, true, true])
+})
 
 const session: readonly FrameToSend[] = [text('one'), ping('2'), binary('3', false), pong('4'), more('', false), more('5'), text(''), close(1000)]
 const sessionEvents: Events = ['text:one', '>pong:32', 'ping:32', 'pong:34', 'binary:3335', 'text:', '>close:1000:', 'close:1000:']
