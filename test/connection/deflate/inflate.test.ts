@@ -135,6 +135,13 @@ t.test('a message may end with what looks like the tail', async t => {
   }
 })
 
+t.test('§7.2.3.4 behind a last block there may be a look back to earlier messages', async t => {
+  const [first, second] = [noise(400, 1), noise(300, 2)]
+  const [, , payload = EMPTY_BLOCK] = await packAll([first, second, first])
+  t.ok(payload.length < 50, 'it is nothing but that')
+  t.equal(await answerTo(Buffer.concat([stored(second, true), payload]), LIMIT, first), message(Buffer.concat([second, first])))
+})
+
 t.test('§7.2.3.4 as many last blocks as are allowed, and one more', async t => {
   const last = hex('f348cdc9c90700')
   // The end is one as well.

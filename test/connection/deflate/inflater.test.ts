@@ -63,6 +63,16 @@ t.test('a payload that is its own is not copied, one that is lent is', async t =
   t.ok(owner.messages[0]?.equals(noise(70_000)))
 })
 
+t.test('a payload that is lent may be written over at once, also where it is looked at twice', async t => {
+  const owner = new Owner()
+  const bytes = Buffer.concat([noise(70_000), Buffer.from('0000ffff', 'hex')])
+  const lent = Buffer.from(pack(bytes))
+  new Inflater(owner, settingsOf(), LIMIT).take(2, lent, false)
+  lent.fill(7)
+  await owner.untilFree()
+  t.ok(owner.messages[0]?.equals(bytes))
+})
+
 t.test('one read is no more than 1 MiB of messages, or as many small ones; then another thread has its turn', async t => {
   for (const { size, count } of [{ size: 250_000, count: 5 }, { size: 0, count: 1024 }, { size: 1024, count: 512 }]) {
     const owner = new Owner()
