@@ -1,5 +1,6 @@
 // A topic described once and shared by the server and its clients: how its names are made and what its messages are. Imports nothing
 // at run time, so that a browser can load it; who is subscribed to what is not its business.
+import type { Topic, TopicArguments, TopicHistory } from '../types/topics.ts'
 import type { CarriedTypes, SchemaTypes } from './contract.ts'
 
 /** Bytes of UTF-8 that a whole name may have. */
@@ -10,36 +11,7 @@ const FORBIDDEN = /[\p{Cc}\p{Cs}]/u
 
 const PARAM = /^:[A-Za-z_]\w*$/
 
-/** What is kept of a topic's messages for subscribers that come back. */
-export interface TopicHistory {
-  /** Messages, the latest ones. */
-  readonly size: number
-  /** How long each is kept, in ms. Default: as long as there is room. */
-  readonly ttl?: number
-}
-
-/** What both ends have to know of a topic. */
-export interface Topic<Name extends string = string, Schema = unknown> {
-  /** Segments with `/` between them; one that begins with `:` is a parameter: `room/:room`. */
-  readonly name: Name
-  /** Schema of the messages; without one they are any JSON. */
-  readonly schema?: Schema
-  readonly history?: TopicHistory
-}
-
-/** Names of the parameters in a topic's name. */
-type ParamName<Name extends string> =
-  Name extends `${infer Segment}/${infer Rest}` ? ParamName<Segment> | ParamName<Rest>
-    : Name extends `:${infer Param}` ? Param : never
-
-/** The parameters of a topic's name: `{ room: string }` for `room/:room`. Any, where the name is not known to the compiler. */
-export type TopicParams<Name extends string> =
-  string extends Name ? Readonly<Record<string, string>> : { [Param in ParamName<Name>]: string }
-
-/** The parameters as an argument, which may be left out where there are none. */
-export type TopicArguments<Name extends string> =
-  string extends Name ? [params?: TopicParams<Name>]
-    : [ParamName<Name>] extends [never] ? [params?: Record<never, never>] : [params: TopicParams<Name>]
+export type { Topic, TopicArguments, TopicHistory, TopicParams } from '../types/topics.ts'
 
 /** A message of a topic. */
 export type TopicMessage<T extends Topic, P extends SchemaTypes = CarriedTypes> =

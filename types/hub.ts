@@ -2,6 +2,7 @@
 import type { AnyWebSocketConnection, WebSocketConnection } from './connection.ts'
 import type { WebSocketMetrics } from './metrics.ts'
 import type { WebSocketPerMessageDeflate } from './options.ts'
+import type { Topic, TopicEvents, TopicMember, TopicNameArguments, TopicPosition, TopicPublishArguments, TopicPublishOptions } from './topics.ts'
 
 /** A live view of connections: iterable, with a count; a set that cannot be written. */
 export interface WebSocketConnections extends Iterable<AnyWebSocketConnection> {
@@ -23,6 +24,23 @@ export interface WebSocketHub {
    * @throws as `send` of any of them; then it goes to nobody
    */
   broadcast (message: unknown, filter?: (connection: AnyWebSocketConnection) => boolean): number
+  /**
+   * Publishes to all subscribers of a topic: checked, serialised, framed and compressed once. Resolves when the engine has taken it, with
+   * the message's position where the topic has history.
+   *
+   * Rejects with `FST_WS_INVALID_SEND` for a message that does not fit the topic's schema, and with `FST_WS_INVALID_TOPIC`.
+   */
+  publish<const Name extends string, Schema> (topic: Topic<Name, Schema>, ...args: TopicPublishArguments<Name, Schema, TopicPublishOptions>): Promise<TopicPosition | undefined>
+  /** By name, without a schema: text and bytes go as they are, anything else as JSON. */
+  publish (topic: string, message: unknown, options?: TopicPublishOptions): Promise<TopicPosition | undefined>
+  /** The connections, of all servers, that have subscribed to a topic with `data`. */
+  members<const Name extends string> (topic: Topic<Name>, ...args: TopicNameArguments<Name>): Promise<readonly TopicMember[]>
+  members (topic: string): Promise<readonly TopicMember[]>
+  /** `up` as long as the engine of topics reaches the other servers. */
+  readonly topicState: 'up' | 'down'
+  /** Listens for members that come and go, of all topics. */
+  on<E extends keyof TopicEvents> (event: E, listener: (...args: TopicEvents[E]) => void): this
+  off<E extends keyof TopicEvents> (event: E, listener: (...args: TopicEvents[E]) => void): this
   /** What happened so far on all of them, and what is now. */
   metrics (): WebSocketMetrics
   /** Takes no new connection, closes the open ones with 1001 and destroys in time what is left. Resolves within `shutdownTimeout`. */

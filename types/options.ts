@@ -10,6 +10,7 @@ import type {
   HookHandlerDoneFunction
 } from 'fastify'
 import type { AnyWebSocketConnection } from './connection.ts'
+import type { TopicEngine } from './topics.ts'
 
 /**
  * Chooses the subprotocol among those that the client offered, in its order.
@@ -72,6 +73,15 @@ export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
    * the plugin's, or the default's where it has none. Default: false.
    */
   perMessageDeflate?: boolean | WebSocketPerMessageDeflate
+  /** Topics that a connection may be subscribed to at a time; for one more `subscribe` rejects with `FST_WS_TOO_MANY_TOPICS`. Default: 128. */
+  maxTopicsPerConnection?: number
+  /**
+   * Asked before a connection subscribes to a topic or publishes to it; anything but true refuses it with `FST_WS_TOPIC_FORBIDDEN`. `params` are
+   * those of the topic's name, and empty where it was given as a name alone. Default: everything is allowed.
+   */
+  authorize? (
+    connection: AnyWebSocketConnection, topic: string, params: Readonly<Record<string, string>>, action: 'subscribe' | 'publish'
+  ): boolean | Promise<boolean>
   /** On a route with message schemas: binary messages pass untouched, as Buffers, beside the JSON ones. Default: false. */
   binary?: Binary
   /** Subprotocols that the route speaks, the preferred one first, or a function that chooses. Without it none is agreed on. */
@@ -158,6 +168,8 @@ export interface WebSocketPluginOptions extends WebSocketRouteOptions {
   shutdownTimeout?: number
   /** Time over which `fastify.close()` spreads the 1001s, so that clients do not come back all at once; at most `shutdownTimeout`. Default: 0. */
   shutdownStagger?: number
+  /** Carries topics between servers; the first registration's is the server's. Default: one that keeps everything in this process. */
+  topicEngine?: TopicEngine
   /** In place of the plugin's own `preClose` hook, which sends 1001 to every connection and waits: closing them is then this function's work. */
   preClose? (this: FastifyInstance, done: HookHandlerDoneFunction): void | Promise<unknown>
   /** As @fastify/websocket takes them. The same name outside of `options` goes before it. */

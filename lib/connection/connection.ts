@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Duplex, DuplexOptions } from 'node:stream'
 import type { MessageData } from '../protocol/message-assembler.ts'
+import type { TopicPosition, TopicSubscription } from '../../types/topics.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import { ReadyState, readyStateOf } from '../protocol/state.ts'
@@ -17,6 +18,7 @@ import type { Outbox } from './outbox.ts'
 import type { SharedMessage } from './shared-message.ts'
 import { SlowConsumer } from './slow-consumer.ts'
 import type { SlowConsumerOwner, SlowConsumerPolicy, SlowDetails } from './slow-consumer.ts'
+import type { ConnectionTopics } from './topic-methods.ts'
 import { Transport } from './transport.ts'
 import type { TransportEvents, TransportSettings } from './transport.ts'
 import { listenByType } from './type-handlers.ts'
@@ -31,6 +33,8 @@ export interface ConnectionLogger {
 export interface ConnectionSettings extends TransportSettings {
   /** None on a raw route: messages are strings and Buffers. */
   readonly codec?: MessageCodec
+  /** Whoever carries topics. Default: nobody. */
+  readonly topics?: ConnectionTopics
   /** Those agreed on, as their header field has them. Default: none. */
   readonly extensions?: string
   /** What becomes of messages beyond `maxBufferedAmount`. Default: `close`. */
@@ -315,6 +319,34 @@ export class Connection extends Listeners {
     await outbox.whenTaken()
   }
 
+  /** Names of the topics that it is subscribed to. */
+  get topics (): string[] {
+    return this.#settings.topics?.namesOf(this) ?? []
+  }
+
+  /**
+   * Subscribes to a topic: `(topic, params?, options?)`. Ends with the connection.
+   *
+   * Rejects with `FST_WS_INVALID_TOPIC`, `FST_WS_TOPIC_FORBIDDEN`, `FST_WS_TOO_MANY_TOPICS`, `FST_WS_NOT_OPEN`, `FST_WS_INVALID_ARGUMENT`.
+   */
+  async subscribe (topic: unknown, ...args: unknown[]): Promise<TopicSubscription> {
+    return await this.#carrier.subscribe(this, topic, args)
+  }
+
+  /** Ends a subscription: `(topic, params?)`. Resolves with false if there is none. */
+  async unsubscribe (topic: unknown, ...args: unknown[]): Promise<boolean> {
+    return await this.#carrier.unsubscribe(this, topic, args)
+  }
+
+  /**
+   * Publishes to all subscribers of a topic but this connection: `(topic, params?, message, options?)`.
+   *
+   * Rejects with `FST_WS_INVALID_TOPIC`, `FST_WS_TOPIC_FORBIDDEN`, and what the topic's schema refuses.
+   */
+  async publish (topic: unknown, ...args: unknown[]): Promise<TopicPosition | undefined> {
+    return await this.#carrier.publish(this, topic, args)
+  }
+
   /**
    * Sends a ping (RFC 6455 §5.5.2). Its pong is read even while messages fill the queue. Beyond `maxBufferedAmount` it is
    * treated as a message.
@@ -501,6 +533,12 @@ export class Connection extends Listeners {
   /** Copies a message that is lent, for whoever looks at it when its listeners have returned. */
   #own (message: unknown): unknown {
     return this.#settings.lendsPayloads === true && Buffer.isBuffer(message) ? Buffer.from(message) : message
+  }
+
+  get #carrier (): ConnectionTopics {
+    const { topics } = this.#settings
+    if (topics === undefined) throw new UsageError('FST_WS_INVALID_ARGUMENT', 'this connection has no topics: they are the server\'s')
+    return topics
   }
 
   #onDrain (): void {

@@ -2,10 +2,23 @@
 import type { Connection } from '../connection/connection.ts'
 import { Meter } from '../connection/meter.ts'
 import type { AnyWebSocketConnection, WebSocketConnections, WebSocketHub, WebSocketMetrics } from '../../types/index.ts'
+import type { Topic, TopicEngine, TopicEvents, TopicMember, TopicPosition } from '../../types/topics.ts'
 import { broadcast } from './broadcast.ts'
 import { Ending, goAway } from './ending.ts'
 import type { EndingTimes } from './ending.ts'
+import { MemoryEngine } from './memory-engine.ts'
 import { readMetrics } from './metrics.ts'
+import { TopicCalls } from './topic-calls.ts'
+import type { TopicRules } from './topic-calls.ts'
+import { Topics } from './topics.ts'
+import type { OnEngineError } from './topics.ts'
+
+/** How a hub carries topics. Defaults: within this process; messages are JSON and not checked; nobody hears of an engine's errors. */
+export interface HubTopics {
+  readonly engine?: TopicEngine | undefined
+  readonly encode?: TopicRules['encode']
+  readonly onError?: OnEngineError
+}
 
 export class Hub implements WebSocketHub {
   readonly connections: WebSocketConnections
@@ -13,6 +26,8 @@ export class Hub implements WebSocketHub {
   readonly meter: Meter = new Meter()
   /** Counts the handshakes that wait for their answer; whoever knows sets it. */
   pendingHandshakes: () => number = () => 0
+  readonly topics: Topics
+  readonly #calls: TopicCalls
   /** Each open connection with whom it belongs to: a group that can end by itself. */
   readonly #open = new Map<Connection, object>()
   /** What has been begun, by group; under the hub itself the end of all. */
@@ -24,7 +39,9 @@ export class Hub implements WebSocketHub {
    * @param shutdownTimeout - ms that `close` takes at most
    * @param shutdownStagger - ms over which it spreads its goodbyes
    */
-  constructor (shutdownTimeout: number, shutdownStagger = 0) {
+  constructor (shutdownTimeout: number, shutdownStagger = 0, { engine = new MemoryEngine(), encode = toJson, onError = () => {} }: HubTopics = {}) {
+    this.topics = new Topics(engine, onError)
+    this.#calls = new TopicCalls(this.topics, { max: Infinity, encode })
     this.#times = { timeout: shutdownTimeout, stagger: shutdownStagger, tells: true }
     this.connections = new ConnectionsView(this.#open)
   }
@@ -52,12 +69,35 @@ export class Hub implements WebSocketHub {
   /** Lets go of a connection that has ended: right before its `close` event, or earlier where that may never come. */
   remove (connection: Connection): void {
     this.#open.delete(connection)
+    this.topics.removeConnection(connection)
     for (const ending of this.#endings.values()) ending.delete(connection)
   }
 
   broadcast (message: unknown, filter?: (connection: AnyWebSocketConnection) => boolean): number {
     // The core is written without the types of messages; for the application it is the same object with them.
     return broadcast(this.#open.keys(), message, filter as ((connection: unknown) => boolean) | undefined)
+  }
+
+  async publish (topic: unknown, ...args: unknown[]): Promise<TopicPosition | undefined> {
+    return await this.#calls.publishFromServer(topic, args)
+  }
+
+  async members (topic: unknown, ...args: unknown[]): Promise<readonly TopicMember[]> {
+    return await this.#calls.members(topic, args)
+  }
+
+  get topicState (): 'up' | 'down' {
+    return this.topics.state
+  }
+
+  on<E extends keyof TopicEvents> (event: E, listener: (...args: TopicEvents[E]) => void): this {
+    this.topics.on(event, listener)
+    return this
+  }
+
+  off<E extends keyof TopicEvents> (event: E, listener: (...args: TopicEvents[E]) => void): this {
+    this.topics.off(event, listener)
+    return this
   }
 
   async close (): Promise<void> {
@@ -89,6 +129,10 @@ export class Hub implements WebSocketHub {
     }
     return members
   }
+}
+
+function toJson (_topic: Topic, message: unknown): string {
+  return JSON.stringify(message)
 }
 
 /** What the application may do with the set of connections: look. */

@@ -79,6 +79,11 @@ const ORIGINS: Rule = {
   accepts: isAllowedOrigins,
   explain: explainOrigins
 }
+const ENGINE_METHODS = ['start', 'publish', 'subscribe', 'unsubscribe', 'history', 'join', 'leave', 'presence', 'close']
+const ENGINE: Rule = {
+  allowed: `an object with ${ENGINE_METHODS.join(', ')}`,
+  accepts: value => typeof value === 'object' && value !== null && ENGINE_METHODS.every(name => typeof Reflect.get(value, name) === 'function')
+}
 const SLOW_CONSUMER: Rule = {
   allowed: '\'close\', \'drop\' or a function',
   accepts: value => value === 'close' || value === 'drop' || typeof value === 'function'
@@ -103,6 +108,8 @@ export const ROUTE_RULES: Readonly<Record<keyof WebSocketRouteOptions, Rule>> = 
   fastPaths: FAST_PATHS,
   lendPayloads: FLAG,
   perMessageDeflate: DEFLATE,
+  maxTopicsPerConnection: COUNT,
+  authorize: FUNCTION,
   binary: FLAG,
   protocols: PROTOCOLS,
   errorHandler: FUNCTION,
@@ -114,6 +121,7 @@ export const PLUGIN_RULES: Readonly<Record<keyof WebSocketPluginOptions, Rule>> 
   ...ROUTE_RULES,
   shutdownTimeout: TIME,
   shutdownStagger: TIME,
+  topicEngine: ENGINE,
   preClose: FUNCTION,
   options: OBJECT
 }

@@ -29,6 +29,7 @@ const DEFAULTS = {
   fastPaths: { webAssembly: true, sharedReadBuffer: true, zlibHandles: true },
   lendPayloads: false,
   perMessageDeflate: false,
+  maxTopicsPerConnection: 128,
   binary: false
 } as const
 

@@ -10,6 +10,7 @@ import { DEFAULT_MAX_HEADERS, asksForWebSocket, findAnswer, handBack, ignoreUpgr
 import { makeClosingError, makeLimitError } from './handshake-limit.ts'
 import type { PluginSettings } from './options.ts'
 import { shareStrings } from './shared-strings.ts'
+import { TopicEncoder } from './topic-encoder.ts'
 import { Upgrade, hasReader } from './upgrade.ts'
 import type { Refusal, UpgradeOwner } from './upgrade.ts'
 
@@ -35,6 +36,8 @@ export function useServer (server: Server, fastify: FastifyInstance, settings: P
 
 export class ServerState implements UpgradeOwner {
   readonly hub: Hub
+  /** Serialises messages of topics. */
+  readonly encoder: TopicEncoder
   readonly routing: (request: IncomingMessage, response: ServerResponse) => void
   readonly #server: Server
   readonly #log: FastifyInstance['log']
@@ -51,12 +54,18 @@ export class ServerState implements UpgradeOwner {
   readonly #abandonTimers: NodeJS.Timeout[] = []
   readonly #restore: () => void
 
-  constructor (server: Server, fastify: FastifyInstance, { shutdownTimeout, shutdownStagger }: PluginSettings) {
+  constructor (server: Server, fastify: FastifyInstance, settings: PluginSettings) {
+    const { shutdownTimeout, shutdownStagger, topicEngine } = settings
     this.#server = server
     this.#log = fastify.log
     // Fastify hands plain http requests in as well, whatever the instance's type says.
     this.routing = fastify.routing as ServerState['routing']
-    this.hub = new Hub(shutdownTimeout, shutdownStagger)
+    this.encoder = new TopicEncoder(fastify, settings)
+    this.hub = new Hub(shutdownTimeout, shutdownStagger, {
+      engine: topicEngine,
+      encode: (topic, message) => this.encoder.encode(topic, message),
+      onError: (error) => this.#log.error({ err: error }, 'the engine of topics failed')
+    })
     this.hub.pendingHandshakes = () => this.#pendingCount
     states.set(server, this)
     server.on('upgrade', this.onUpgrade)

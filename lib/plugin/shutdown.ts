@@ -40,6 +40,7 @@ export function addShutdown (registration: Registration): void {
   // now, as the server waits for them; those of `injectWS` no server knows.
   instance.addHook('onClose', async () => {
     await shutdown.begin(registration).whenOver()
+    await state.hub.topics.close()
     state.end()
     shutdown.end()
   })

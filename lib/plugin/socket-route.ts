@@ -6,7 +6,8 @@ import type { MessageCodec } from '../connection/codec.ts'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionSettings } from '../connection/connection.ts'
 import { channels } from '../connection/diagnostics.ts'
-import type { Hub } from '../hub/hub.ts'
+import { TopicCalls } from '../hub/topic-calls.ts'
+import type { TopicRules } from '../hub/topic-calls.ts'
 import { HandshakeError } from '../protocol/handshake-errors.ts'
 import { buildResponseHeaders, judgeRequest } from '../protocol/handshake.ts'
 import type { Handshake } from '../protocol/handshake.ts'
@@ -23,6 +24,7 @@ import { readRouteOptions } from './options.ts'
 import type { RouteSettings } from './options.ts'
 import type { DeclaredRoute, Registration } from './registration.ts'
 import { RouteCodec } from './route-codec.ts'
+import type { ServerState } from './server-state.ts'
 import { forgetSocket } from './silent-sockets.ts'
 import { findUpgrade, isHandshake } from './upgrade.ts'
 import type { Upgrade } from './upgrade.ts'
@@ -208,12 +210,13 @@ export class SocketRoute {
 
   #settingsFor (served: Served, request: FastifyRequest, reply: FastifyReply): ConnectionSettings {
     const { registration, options, codec } = served
-    served.settings ??= this.#connectionSettings(options, codec?.codecFor(request, reply), registration.state.hub)
+    served.settings ??= this.#connectionSettings(options, codec?.codecFor(request, reply), registration.state)
     return served.settings
   }
 
-  #connectionSettings (options: RouteSettings, codec: MessageCodec | undefined, hub: Hub): ConnectionSettings {
+  #connectionSettings (options: RouteSettings, codec: MessageCodec | undefined, { hub, encoder }: ServerState): ConnectionSettings {
     const { maxPayload, closeTimeout, highWaterMark, concurrency, maxQueuedMessages, errorHandler } = options
+    const { maxTopicsPerConnection, authorize } = options
     const { heartbeat, maxLifetime, maxBufferedAmount, slowConsumer, rateLimit, fastPaths, lendPayloads } = options
     return Object.freeze({
       role: 'server',
@@ -229,6 +232,12 @@ export class SocketRoute {
       sharesReads: fastPaths.sharedReadBuffer,
       lendsPayloads: lendPayloads,
       meter: hub.meter,
+      topics: new TopicCalls(hub.topics, {
+        max: maxTopicsPerConnection,
+        // As above.
+        authorize: authorize as TopicRules['authorize'],
+        encode: (topic, message) => encoder.encode(topic, message)
+      }),
       onEnd: (connection: Connection) => hub.remove(connection),
       ...(heartbeat !== false && { heartbeat }),
       ...(maxLifetime !== undefined && { maxLifetime }),

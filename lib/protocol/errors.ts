@@ -45,6 +45,8 @@ export const USAGE_ERRORS = {
   FST_WS_REASON_TOO_LONG: 'close reason over 123 bytes of UTF-8',
   FST_WS_CONTROL_DATA_TOO_LONG: 'ping or pong data over 125 bytes',
   FST_WS_UNSUPPORTED_DATA: 'data that cannot be sent',
+  FST_WS_TOO_MANY_TOPICS: 'the connection is subscribed to as many topics as it may be',
+  FST_WS_TOPIC_FORBIDDEN: 'not allowed on this topic',
   FST_WS_NO_HANDLER: 'no handler for a type of message'
 } as const
 

@@ -1,0 +1,148 @@
+// `subscribe`, `publish` and the like as the application calls them: a topic or a name, parameters, a message, options. Owns how the
+// arguments are told apart, who may do it, and how a message is serialised; the rest is for topics.ts.
+import type { Connection } from '../connection/connection.ts'
+import { toBytes } from '../connection/data.ts'
+import type { ConnectionTopics } from '../connection/topic-methods.ts'
+import { UsageError } from '../protocol/errors.ts'
+import { checkTopicName, TopicError, topicName } from '../topic.ts'
+import type {
+  Topic, TopicHistory, TopicMember, TopicPosition, TopicPublishOptions, TopicRecord, TopicSubscribeOptions, TopicSubscription
+} from '../../types/topics.ts'
+import type { Audience, Joining, Topics } from './topics.ts'
+
+export type TopicAction = 'subscribe' | 'publish'
+
+/** What holds for the connections of a route. */
+export interface TopicRules {
+  /** Topics that a connection may be subscribed to at a time. */
+  readonly max: number
+  /** Asked before a connection subscribes or publishes; anything but true refuses it. `params` are those of the topic's name; none for a name alone. */
+  readonly authorize?: ((connection: Connection, topic: string, params: Readonly<Record<string, string>>, action: TopicAction) => unknown) | undefined
+  /** Checks a message by the schema of its topic, and serialises it. */
+  encode (topic: Topic, message: unknown): string
+}
+
+/** A topic as it was given: its name, what is left of the arguments behind its parameters. */
+interface Target {
+  readonly name: string
+  readonly topic: Topic | undefined
+  readonly params: Readonly<Record<string, string>>
+  readonly rest: readonly unknown[]
+}
+
+const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({})
+
+export class TopicCalls implements ConnectionTopics {
+  readonly #topics: Topics
+  readonly #rules: TopicRules
+
+  constructor (topics: Topics, rules: TopicRules) {
+    this.#topics = topics
+    this.#rules = rules
+  }
+
+  async subscribe (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<TopicSubscription> {
+    const { name, params, rest } = readTarget(topic, args, true)
+    return await this.subscribeTo(connection, name, params, readOptions(rest[0]) as TopicSubscribeOptions) // names are looked at where they count
+  }
+
+  /** Subscribes by name, as the control protocol does. */
+  async subscribeTo (
+    connection: Connection, name: string, params: Readonly<Record<string, string>>, options: Omit<Joining, 'max'>
+  ): Promise<TopicSubscription> {
+    await this.#check(connection, name, params, 'subscribe')
+    checkSince(options.since)
+    return await this.#topics.subscribe(connection, name, { ...options, max: this.#rules.max })
+  }
+
+  async unsubscribe (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<boolean> {
+    return await this.#topics.unsubscribe(connection, readTarget(topic, args, true).name)
+  }
+
+  async publish (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<TopicPosition | undefined> {
+    const target = readTarget(topic, args, false)
+    const { record, audience } = this.#write(target, connection)
+    await this.#check(connection, target.name, target.params, 'publish')
+    return await this.#topics.publish(record, audience)
+  }
+
+  /** Publishes for nobody in particular: a REST route, a job. */
+  async publishFromServer (topic: unknown, args: readonly unknown[]): Promise<TopicPosition | undefined> {
+    const { record, audience } = this.#write(readTarget(topic, args, false), undefined)
+    return await this.#topics.publish(record, audience)
+  }
+
+  async members (topic: unknown, args: readonly unknown[]): Promise<readonly TopicMember[]> {
+    return await this.#topics.members(readTarget(topic, args, false).name)
+  }
+
+  namesOf (connection: Connection): string[] {
+    return this.#topics.namesOf(connection)
+  }
+
+  async #check (connection: Connection, name: string, params: Readonly<Record<string, string>>, action: TopicAction): Promise<void> {
+    const { authorize } = this.#rules
+    if (authorize === undefined || await authorize(connection, name, params, action) === true) return
+    throw new UsageError('FST_WS_TOPIC_FORBIDDEN', `${action} ${name}`)
+  }
+
+  #write ({ name, topic, rest }: Target, publisher: Connection | undefined): { record: TopicRecord, audience: Audience } {
+    const [message, given] = rest
+    const { exclude, filter } = readOptions(given) as TopicPublishOptions // as above
+    const excluded = connectionsOf(exclude)
+    if (publisher !== undefined) excluded.push(publisher)
+    const written = topic === undefined ? writeRaw(message) : { data: this.#rules.encode(topic, message), isJson: true }
+    const history: TopicHistory | undefined = topic?.history
+    const record = {
+      topic: name,
+      ...written,
+      ...(history && { history }),
+      ...(excluded.length > 0 && { exclude: excluded.map(({ id }) => id) })
+    }
+    // The core is written without the types of messages; for the application it is the same object with them.
+    return { record, audience: { filter: filter as Audience['filter'] } }
+  }
+}
+
+function readTarget (topic: unknown, args: readonly unknown[], mayMatch: boolean): Target {
+  if (typeof topic === 'string') {
+    checkTopicName(topic, mayMatch)
+    return { name: topic, topic: undefined, params: NO_PARAMS, rest: args }
+  }
+  if (typeof topic !== 'object' || topic === null || typeof (topic as Partial<Topic>).name !== 'string') {
+    throw new TopicError('a topic is a name, or what defineTopic returns')
+  }
+  const described = topic as Topic
+  if (!described.name.includes(':')) return { name: topicName(described), topic: described, params: NO_PARAMS, rest: args }
+  const [params, ...rest] = args
+  return { name: topicName(described, params as Record<string, string>), topic: described, params: params as Record<string, string>, rest } // `topicName` has checked them
+}
+
+function readOptions (given: unknown): object {
+  if (given === undefined) return {}
+  if (typeof given !== 'object' || given === null) throw new UsageError('FST_WS_INVALID_ARGUMENT', `the options must be an object, got ${given === null ? 'null' : typeof given}`)
+  return given
+}
+
+function checkSince (since: TopicPosition | undefined): void {
+  if (since === undefined) return
+  if (typeof since?.epoch === 'string' && Number.isSafeInteger(since.offset) && since.offset >= 0) return
+  throw new UsageError('FST_WS_INVALID_ARGUMENT', 'since must be { epoch, offset }: a string, and an integer from 0 on')
+}
+
+function connectionsOf (exclude: TopicPublishOptions['exclude']): Connection[] {
+  if (exclude === undefined) return []
+  // A connection is iterable too: by its messages, asynchronously.
+  const list = Symbol.iterator in exclude ? [...exclude] : [exclude]
+  return list as unknown[] as Connection[] // as above: the same objects
+}
+
+/** Of a topic that is a name alone. */
+function writeRaw (message: unknown): { data: string | Uint8Array, isJson: boolean } {
+  if (typeof message === 'string') return { data: message, isJson: false }
+  const bytes = toBytes(message)
+  if (bytes !== undefined) return { data: Buffer.from(bytes), isJson: false }
+  const text = JSON.stringify(message) as string | undefined // undefined for a function, a symbol and undefined itself
+  if (text === undefined) throw new UsageError('FST_WS_UNSUPPORTED_DATA', `${typeof message} has no place in JSON`)
+  return { data: text, isJson: true }
+}

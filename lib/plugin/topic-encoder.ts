@@ -1,0 +1,57 @@
+// Messages of topics to JSON: checked by the schema of their topic, which is compiled once.
+import type { FastifyInstance } from 'fastify'
+import type { MessageCodec } from '../connection/codec.ts'
+import { compileMessages } from '../validation/compile.ts'
+import type { MessageOptions } from '../validation/compile.ts'
+import type { Topic } from '../../types/topics.ts'
+import { InvalidSchemaError } from './errors.ts'
+import type { PluginSettings } from './options.ts'
+
+type CompileCheck = NonNullable<MessageOptions['validatorCompiler']>
+
+export class TopicEncoder {
+  readonly #instance: FastifyInstance
+  readonly #validatorCompiler: PluginSettings['validatorCompiler']
+  /** By schema: many topics may have the same. */
+  readonly #codecs = new WeakMap<object, MessageCodec>()
+
+  constructor (instance: FastifyInstance, { validatorCompiler }: Pick<PluginSettings, 'validatorCompiler'>) {
+    this.#instance = instance
+    this.#validatorCompiler = validatorCompiler
+  }
+
+  /**
+   * Serialises a message.
+   *
+   * @throws `FST_WS_INVALID_SEND` when it does not fit, `FST_WS_INVALID_SCHEMA` for a schema that does not compile,
+   *   `FST_WS_UNSUPPORTED_DATA` for what JSON has no place for
+   */
+  encode (topic: Topic, message: unknown): string {
+    // Bytes do not come out of the codec of a route without `binary`.
+    return this.#codecFor(topic).encode(message) as string
+  }
+
+  #codecFor ({ name, schema }: Topic): MessageCodec {
+    // True fits everything.
+    const given = typeof schema === 'object' && schema !== null ? schema : ANYTHING
+    let codec = this.#codecs.get(given)
+    if (codec === undefined) {
+      codec = this.#compile(name, given)
+      this.#codecs.set(given, codec)
+    }
+    return codec
+  }
+
+  #compile (name: string, schema: object): MessageCodec {
+    const compiler = this.#validatorCompiler ?? this.#instance.validatorCompiler
+    // What it returns is what Fastify calls for a body.
+    const compile: CompileCheck = given => compiler?.({ schema: given as object, method: 'GET', url: name, httpPart: 'body' }) as ReturnType<CompileCheck>
+    try {
+      return compileMessages({ send: schema, ...(this.#validatorCompiler !== undefined && { validatorCompiler: compile }), compileWithInstance: compile }).codec
+    } catch (error) {
+      throw new InvalidSchemaError(`the topic ${name}`, error instanceof Error ? error.message : String(error), { cause: error })
+    }
+  }
+}
+
+const ANYTHING = {}

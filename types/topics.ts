@@ -1,0 +1,162 @@
+// Topics: their description, what is asked of them, and what an engine does that carries them between servers.
+import type { CarriedStatic } from './carried.ts'
+import type { AnyWebSocketConnection } from './connection.ts'
+
+/** What is kept of a topic's messages for subscribers that come back. */
+export interface TopicHistory {
+  /** Messages, the latest ones. */
+  readonly size: number
+  /** How long each is kept, in ms. Default: as long as there is room. */
+  readonly ttl?: number
+}
+
+/** What both ends have to know of a topic. */
+export interface Topic<Name extends string = string, Schema = unknown> {
+  /** Segments with `/` between them; one that begins with `:` is a parameter: `room/:room`. */
+  readonly name: Name
+  /** Schema of the messages; without one they are any JSON. */
+  readonly schema?: Schema
+  readonly history?: TopicHistory
+}
+
+/** Names of the parameters in a topic's name. */
+type ParamName<Name extends string> =
+  Name extends `${infer Segment}/${infer Rest}` ? ParamName<Segment> | ParamName<Rest>
+    : Name extends `:${infer Param}` ? Param : never
+
+/** The parameters of a topic's name: `{ room: string }` for `room/:room`. Any, where the name is not known to the compiler. */
+export type TopicParams<Name extends string> =
+  string extends Name ? Readonly<Record<string, string>> : { [Param in ParamName<Name>]: string }
+
+/** The parameters as an argument, which may be left out where there are none. */
+export type TopicArguments<Name extends string> =
+  string extends Name ? [params?: TopicParams<Name>]
+    : [ParamName<Name>] extends [never] ? [params?: Record<never, never>] : [params: TopicParams<Name>]
+
+/** Where a message stands in a topic's history: `offset` counts up by one in each epoch, from 1. */
+export interface TopicPosition {
+  /** Another one each time that the history has begun anew: positions of different epochs cannot be compared. */
+  readonly epoch: string
+  readonly offset: number
+}
+
+/** How to subscribe. */
+export interface TopicSubscribeOptions {
+  /**
+   * The position of the last message that was seen, on a topic with history: all later ones follow, in order and before any new one, or,
+   * where not all of them are there, none.
+   */
+  readonly since?: TopicPosition
+  /** Makes the connection a member of the topic, with this to show of it: any JSON. */
+  readonly data?: unknown
+}
+
+/** What a subscription began with. */
+export interface TopicSubscription {
+  readonly topic: string
+  /** Where the topic stands, if it has history: what comes next is behind it. */
+  readonly position?: TopicPosition
+  /** With `since`: true when nothing was missed, or all that was missed has been sent. */
+  readonly recovered?: boolean
+}
+
+/** Whom a message is for. */
+export interface TopicPublishOptions {
+  /** Connections that do not get it. */
+  readonly exclude?: AnyWebSocketConnection | Iterable<AnyWebSocketConnection>
+  /** Asked for each subscriber of this process; false for those that do not get it. */
+  readonly filter?: (connection: AnyWebSocketConnection) => boolean
+}
+
+/** A connection that has subscribed with `data`. */
+export interface TopicMember {
+  /** The connection's. */
+  readonly id: string
+  readonly data: unknown
+}
+
+/** What listeners of `join` and `leave` get. */
+export interface TopicMemberEvent {
+  readonly topic: string
+  readonly member: TopicMember
+}
+
+export interface TopicEvents {
+  /** A connection of any server has become a member. */
+  join: [event: TopicMemberEvent]
+  leave: [event: TopicMemberEvent]
+}
+
+/** Arguments of `subscribe` behind the topic. */
+export type TopicSubscribeArguments<Name extends string> =
+  TopicArguments<Name> extends [params: infer P] ? [params: P, options?: TopicSubscribeOptions] : [options?: TopicSubscribeOptions]
+
+/** Arguments of `unsubscribe` and `members` behind the topic. */
+export type TopicNameArguments<Name extends string> = TopicArguments<Name> extends [params: infer P] ? [params: P] : []
+
+/** Arguments of `publish` behind the topic. */
+export type TopicPublishArguments<Name extends string, Schema, Options> =
+  TopicArguments<Name> extends [params: infer P]
+    ? [params: P, message: MessageWith<Schema>, options?: Options]
+    : [message: MessageWith<Schema>, options?: Options]
+
+/** Without a schema, or with one whose type is not known: anything. */
+type MessageWith<Schema> = unknown extends Schema ? unknown : CarriedStatic<Schema>
+
+/** One message on its way to the subscribers of a topic, on this server and others. */
+export interface TopicRecord {
+  readonly topic: string
+  /** What is sent: text, mostly JSON, or bytes. */
+  readonly data: string | Uint8Array
+  /** The text is JSON. */
+  readonly isJson: boolean
+  /** What is kept of the topic; absent: nothing. */
+  readonly history?: TopicHistory
+  /** Given by the engine to a message of a topic with history. */
+  readonly position?: TopicPosition
+  /** Ids of connections that do not get it. */
+  readonly exclude?: readonly string[]
+  /** For subscribers of the process that publishes; an engine keeps it where it is, and carries it nowhere. */
+  readonly local?: object
+}
+
+/** What an engine found for a subscriber that comes back. */
+export interface TopicHistorySlice {
+  /** Where the topic stands. Absent: it has no history. */
+  readonly position?: TopicPosition
+  /** True when `messages` are all that came behind `since`. */
+  readonly recovered: boolean
+  readonly messages: readonly TopicRecord[]
+}
+
+/** What an engine tells. */
+export interface TopicEngineEvents {
+  /** A message of a topic that is subscribed to here, from whatever server; those of a topic with history in the order of their positions. */
+  deliver (record: TopicRecord): void
+  onJoin (topic: string, member: TopicMember): void
+  onLeave (topic: string, member: TopicMember): void
+  /** `down`: messages may be lost from now on; `up`: they come again. */
+  onState (state: 'up' | 'down', error?: Error): void
+}
+
+/**
+ * Carries topics: within a process, or between all servers. Whatever returns a promise may reject; nothing throws later.
+ *
+ * `subscribe` and `unsubscribe` are called for names, and for patterns that end with `*` (one segment), with the first and behind the
+ * last subscriber of this server.
+ */
+export interface TopicEngine {
+  /** Called once, before anything else. */
+  start (events: TopicEngineEvents): void | Promise<void>
+  /** Carries a message to all servers, this one included, and gives it a position where it has `history`. */
+  publish (record: TopicRecord): TopicPosition | undefined | Promise<TopicPosition | undefined>
+  subscribe (topic: string): void | Promise<void>
+  unsubscribe (topic: string): void | Promise<void>
+  /** Finds where a topic stands and, with `since`, all that came behind it, or nothing. */
+  history (topic: string, since?: TopicPosition): TopicHistorySlice | Promise<TopicHistorySlice>
+  join (topic: string, member: TopicMember): void | Promise<void>
+  leave (topic: string, memberId: string): void | Promise<void>
+  /** The members of a topic on all servers. */
+  presence (topic: string): readonly TopicMember[] | Promise<readonly TopicMember[]>
+  close (): void | Promise<void>
+}
