@@ -46,7 +46,7 @@ export interface TopicSubscribeOptions {
    * The position of the last message that was seen, on a topic with history: all later ones follow, in order and before any new one, or,
    * where not all of them are there, none.
    */
-  readonly since?: TopicPosition
+  readonly since?: TopicPosition | undefined
   /** Makes the connection a member of the topic, with this to show of it: any JSON. */
   readonly data?: unknown
 }
@@ -152,8 +152,12 @@ export interface TopicEngine {
   publish (record: TopicRecord): TopicPosition | undefined | Promise<TopicPosition | undefined>
   subscribe (topic: string): void | Promise<void>
   unsubscribe (topic: string): void | Promise<void>
-  /** Finds where a topic stands and, with `since`, all that came behind it, or nothing. */
-  history (topic: string, since?: TopicPosition): TopicHistorySlice | Promise<TopicHistorySlice>
+  /**
+   * Finds where a topic stands and, with `since`, all that came behind it, or nothing.
+   *
+   * @param limits - those of the topic, where they are known: its history begins here, if there is none yet
+   */
+  history (topic: string, since: TopicPosition | undefined, limits: TopicHistory | undefined): TopicHistorySlice | Promise<TopicHistorySlice>
   join (topic: string, member: TopicMember): void | Promise<void>
   leave (topic: string, memberId: string): void | Promise<void>
   /** The members of a topic on all servers. */

@@ -7,6 +7,12 @@ import type {
 /** Histories that are looked at whether they have run out, for each message that is kept. */
 const SWEEP = 2
 
+/** How long, in ms, a history of which nothing is left is remembered at least: whoever has missed nothing can be told so. */
+const REMEMBER = 60_000
+
+/** Histories that are kept at most; then the one that was begun first goes. */
+export const MAX_HISTORIES = 100_000
+
 /** The latest messages of a topic. */
 class History {
   readonly epoch: string = randomUUID()
@@ -15,13 +21,16 @@ class History {
   #records: TopicRecord[] = []
   #times: number[] = []
   #limits: TopicHistory
+  #touchedAt: number
 
-  constructor (limits: TopicHistory) {
+  constructor (limits: TopicHistory, now: number) {
     this.#limits = limits
+    this.#touchedAt = now
   }
 
   add (record: TopicRecord, limits: TopicHistory, now: number): TopicRecord {
     this.#limits = limits
+    this.#touchedAt = now
     const kept = { ...record, position: { epoch: this.epoch, offset: ++this.offset } }
     // Whoever publishes, and whom it is for, is of this moment.
     delete kept.local
@@ -38,9 +47,10 @@ class History {
     return missed === 0 ? [] : this.#records.slice(-missed)
   }
 
-  isEmpty (now: number): boolean {
+  /** True when nothing is left that anybody might ask for. */
+  isOver (now: number): boolean {
     this.#expire(now)
-    return this.#records.length === 0
+    return this.#records.length === 0 && now - this.#touchedAt >= Math.max(REMEMBER, this.#limits.ttl ?? 0)
   }
 
   #expire (now: number): void {
@@ -78,12 +88,7 @@ export class MemoryEngine implements TopicEngine {
     }
     const now = this.#now()
     this.#sweep(now)
-    let history = this.#histories.get(topic)
-    if (history === undefined) {
-      history = new History(limits)
-      this.#histories.set(topic, history)
-    }
-    const { position } = history.add(record, limits, now)
+    const { position } = this.#historyOf(topic, limits, now).add(record, limits, now)
     this.#events?.deliver({ ...record, ...(position && { position }) })
     return position
   }
@@ -92,8 +97,8 @@ export class MemoryEngine implements TopicEngine {
 
   unsubscribe (): void {}
 
-  history (topic: string, since?: TopicPosition): TopicHistorySlice {
-    const history = this.#histories.get(topic)
+  history (topic: string, since: TopicPosition | undefined, limits: TopicHistory | undefined): TopicHistorySlice {
+    const history = limits === undefined ? this.#histories.get(topic) : this.#historyOf(topic, limits, this.#now())
     if (history === undefined) return { recovered: false, messages: [] }
     const position = { epoch: history.epoch, offset: history.offset }
     const messages = since && history.since(since, this.#now())
@@ -129,6 +134,20 @@ export class MemoryEngine implements TopicEngine {
     this.#sweeper = undefined
   }
 
+  #historyOf (topic: string, limits: TopicHistory, now: number): History {
+    let history = this.#histories.get(topic)
+    if (history !== undefined) return history
+    if (this.#histories.size >= MAX_HISTORIES) {
+      for (const oldest of this.#histories.keys()) {
+        this.#histories.delete(oldest)
+        break
+      }
+    }
+    history = new History(limits, now)
+    this.#histories.set(topic, history)
+    return history
+  }
+
   /** Lets go of a few histories of which nothing is left, so that topics that come and go leave nothing behind. */
   #sweep (now: number): void {
     for (let i = 0; i < SWEEP; i++) {
@@ -139,7 +158,7 @@ export class MemoryEngine implements TopicEngine {
         return
       }
       const [topic, history] = value
-      if (history.isEmpty(now)) this.#histories.delete(topic)
+      if (history.isOver(now)) this.#histories.delete(topic)
     }
   }
 }

@@ -42,8 +42,9 @@ export class TopicCalls implements ConnectionTopics {
   }
 
   async subscribe (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<TopicSubscription> {
-    const { name, params, rest } = readTarget(topic, args, true)
-    return await this.subscribeTo(connection, name, params, readOptions(rest[0]) as TopicSubscribeOptions) // names are looked at where they count
+    const { name, topic: described, params, rest } = readTarget(topic, args, true)
+    const { since, data } = readOptions(rest[0]) as TopicSubscribeOptions // looked at where they count
+    return await this.subscribeTo(connection, name, params, { since, data, history: described?.history })
   }
 
   /** Subscribes by name, as the control protocol does. */

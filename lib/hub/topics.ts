@@ -5,12 +5,14 @@ import type { Connection } from '../connection/connection.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { checkTopicName } from '../topic.ts'
 import type {
-  TopicEngine, TopicEvents, TopicMember, TopicPosition, TopicRecord, TopicSubscribeOptions, TopicSubscription
+  TopicEngine, TopicEvents, TopicHistory, TopicMember, TopicPosition, TopicRecord, TopicSubscribeOptions, TopicSubscription
 } from '../../types/topics.ts'
 import { OutgoingMessage } from './topic-message.ts'
 
 /** How a connection subscribes. */
 export interface Joining extends TopicSubscribeOptions {
+  /** What is kept of the topic, where that is known. */
+  readonly history?: TopicHistory | undefined
   /** Messages come in the envelope of the control protocol. Default: as they are. */
   readonly isWrapped?: boolean
   /** Topics that the connection may be subscribed to at a time. */
@@ -114,7 +116,7 @@ export class Topics {
     try {
       await this.#started
       await this.#engine.subscribe(name)
-      const { position, recovered, messages } = isPattern ? NOTHING : await this.#engine.history(name, since)
+      const { position, recovered, messages } = isPattern ? NOTHING : await this.#engine.history(name, since, joining.history)
       if (data !== undefined) {
         subscriber.isMember = true
         await this.#engine.join(name, { id: connection.id, data })
