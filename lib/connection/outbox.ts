@@ -221,6 +221,11 @@ export class Outbox implements SlabWriter {
   onTaken (callback: Waiter): void {
     this.#waiters ??= []
     this.#waiters.push(callback)
+    if (this.#pending > 0) return
+    // What was lent has been written already: one more write, of nothing, tells when that has left.
+    const socket = this.#socket
+    if (socket.destroyed || socket.writableEnded) this.#drop([])
+    else socket.write(NO_BYTES, this.#takeCallback())
   }
 
   /** Holds back every flush until `uncork`: all that is sent during one read leaves in one write. */

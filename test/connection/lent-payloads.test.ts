@@ -87,6 +87,22 @@ t.test('what is sent on is sent as it was, however slowly the peer reads', async
   t.strictSame(frames.map((frame, n) => isPayload(frame.payload, n, sizes[n] ?? 0)), sizes.map(() => true))
 })
 
+t.test('sendAndWait of what is lent resolves without another message, and rejects where the socket has ended', async t => {
+  for (const size of [70_000, 200_000, 1_000_000]) {
+    const { connection, socket, peer } = await openPair(t, { lendsPayloads: true })
+    const outcomes: string[] = []
+    connection.on('message', (message: Buffer) => {
+      if (outcomes.length === 1) socket.destroy()
+      connection.sendAndWait(message).then(() => outcomes.push('taken'), (error: { code: string }) => outcomes.push(error.code))
+    })
+    peer.send(2, payload(1, size))
+    await untilTrue(() => outcomes.length === 1)
+    peer.send(2, payload(2, size))
+    await untilTrue(() => outcomes.length === 2)
+    t.strictSame(outcomes, ['taken', 'FST_WS_NOT_OPEN'], `${size} bytes`)
+  }
+})
+
 t.test('what is sent on to a connection that lends nothing, and reads slowly, is nobody else\'s', async t => {
   const publisher = await openPair(t, { lendsPayloads: true })
   const stranger = await openPair(t, { lendsPayloads: true })
