@@ -1,8 +1,10 @@
-// T20 and T24: what compressed messages may make a process hold. It is one of its own: tap keeps track of what happens in this one.
+// T20 and T24: what compressed messages may make a process hold. It is one of its own, with connections alone, no
+// server: tap keeps track of what happens in this one.
 import { once } from 'node:events'
 import t from 'tap'
 import type { BombFigures, LivesFigures } from '../helpers/deflate-memory-main.ts'
 import { forkPlain } from '../helpers/fork-plain.ts'
+import '../helpers/guard.ts'
 
 const MiB = 1_048_576
 
