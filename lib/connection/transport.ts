@@ -304,7 +304,8 @@ export class Transport<T> implements ProtocolSink, HeldInboxOwner, DeflatingOutb
       this.#core.failBy(error)
       return
     }
-    if (this.state === 'open') this.#core.fail(CloseCode.InternalError, 'the message could not be inflated')
+    // No later message could be inflated, as what this one said is not known.
+    this.#core.fail(CloseCode.InternalError, 'the message could not be inflated')
     this.#endSocket()
     this.#events.onError(this.#target, error)
   }

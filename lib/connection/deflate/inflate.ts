@@ -8,7 +8,7 @@ import { History } from './history.ts'
 import { runJob } from './jobs.ts'
 
 /**
- * What this thread inflates by itself: so many bytes of payload, to so many bytes of message. That takes 0.1 to 0.5 ms; what is more
+ * What this thread inflates by itself: so many bytes of payload, to so many bytes of message. That takes 0.1 to 0.5 ms, some ms for a payload of nothing but empty blocks; what is more
  * would keep everybody else waiting.
  */
 export const INFLATE_NOW_PAYLOAD = 65_536
