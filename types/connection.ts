@@ -84,7 +84,7 @@ type Emitter = Omit<NodeJS.EventEmitter, 'on' | 'once' | 'off' | 'addListener' |
  *
  * Listeners of messages may be async: one message's listeners settle before the next message's start (`concurrency`).
  */
-export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayload, out Data = WebSocketConnectionData> extends AsyncIterable<Receive>, Emitter {
+export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayload, out Data = WebSocketConnectionData, Requests = Record<never, never>> extends AsyncIterable<Receive>, Emitter {
   readonly CONNECTING: 0
   readonly OPEN: 1
   readonly CLOSING: 2
@@ -144,6 +144,9 @@ export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayl
 
   /** Listens by message type: every `type` of the union must have its handler, and no other. */
   handle (handlers: MessageHandlers<Receive>): this
+
+  /** Answers what clients ask for: what a handler returns, or resolves with, is the reply; what it throws is told the client. */
+  handleRequests (handlers: Partial<Requests>): this
 
   /**
    * Queues one message and returns at once. Messages leave in call order.

@@ -14,7 +14,7 @@ import type {
   RouteGenericInterface
 } from 'fastify'
 import type { WebSocketConnection, WebSocketConnectionData } from './connection.ts'
-import type { CarriedTypeProvider, ReceivedOf, SentOf } from './schema.ts'
+import type { CarriedTypeProvider, ReceivedOf, RequestHandlersOf, SentOf } from './schema.ts'
 
 /** `connection.data` on a route: the generic `Data`, else what the program declared for all. */
 type DataOf<G> = G extends { Data: infer D } ? D : WebSocketConnectionData
@@ -39,7 +39,8 @@ export interface HandlerSignature<
     connection: WebSocketConnection<
       ReceivedOf<TypeProvider, SchemaCompiler, RouteGeneric, Binary>,
       SentOf<TypeProvider, SchemaCompiler, RouteGeneric, Binary>,
-      DataOf<RouteGeneric>
+      DataOf<RouteGeneric>,
+      RequestHandlersOf<TypeProvider, SchemaCompiler>
     >,
     request: FastifyRequest<RouteGeneric, RawServer, RawRequest, SchemaCompiler, CarriedTypeProvider<TypeProvider>, ContextConfig, Logger>
   ) => unknown

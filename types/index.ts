@@ -13,6 +13,7 @@ export type { WebSocketLatencyMetrics, WebSocketMetrics } from './metrics.ts'
 export type {
   WebSocketAllowedOrigins,
   WebSocketClientInfo,
+  WebSocketClientTopics,
   WebSocketCompatibleDeflate,
   WebSocketCompatibleOptions,
   WebSocketErrorHandler,

@@ -10,7 +10,7 @@ import type {
   HookHandlerDoneFunction
 } from 'fastify'
 import type { AnyWebSocketConnection } from './connection.ts'
-import type { TopicEngine } from './topics.ts'
+import type { Topic, TopicEngine } from './topics.ts'
 
 /**
  * Chooses the subprotocol among those that the client offered, in its order.
@@ -73,6 +73,11 @@ export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
    * the plugin's, or the default's where it has none. Default: false.
    */
   perMessageDeflate?: boolean | WebSocketPerMessageDeflate
+  /**
+   * Topics that clients may subscribe to by themselves, by messages whose `type` begins with `ws:`; with `publish` they may publish to them
+   * as well, with `presence` they are told who else is there. Default: clients speak to the application alone.
+   */
+  topics?: readonly Topic[] | WebSocketClientTopics
   /** Topics that a connection may be subscribed to at a time; for one more `subscribe` rejects with `FST_WS_TOO_MANY_TOPICS`. Default: 128. */
   maxTopicsPerConnection?: number
   /**
@@ -115,6 +120,15 @@ export interface WebSocketFastPaths {
   readonly sharedReadBuffer?: boolean
   /** Uses zlib's handles again for all messages, by internals of Node, with `perMessageDeflate`. Default: true. */
   readonly zlibHandles?: boolean
+}
+
+/** What clients may do with topics by themselves. */
+export interface WebSocketClientTopics {
+  readonly allow: readonly Topic[]
+  /** Default: false. */
+  readonly publish?: boolean
+  /** Who has subscribed with `data` is told the others. Default: false. */
+  readonly presence?: boolean
 }
 
 /** How messages are compressed, and what a connection agrees on for that (RFC 7692 §7.1). */

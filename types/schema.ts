@@ -8,6 +8,8 @@ export interface WebSocketSchema {
   receive?: unknown
   /** Schema of the messages that the server sends. */
   send?: unknown
+  /** What clients may ask for, by name: the schema of what they say, and of the reply. */
+  requests?: Readonly<Record<string, { readonly request?: unknown, readonly reply?: unknown }>>
 }
 
 /** A message on a route that has no `receive` schema: a text message is a string, a binary one a Buffer. */
@@ -40,6 +42,16 @@ export type SentOf<P extends FastifyTypeProvider, S, G, Binary extends boolean =
   G extends { Send: infer R } ? R
     : S extends { websocket: { send: infer R } } ? OrCarried<Serialized<P, R>, R> | IfBinary<Binary, RawBytes>
       : RawPayload
+
+/** One handler for each of the route's requests: what it returns is the reply. */
+export type RequestHandlersOf<P extends FastifyTypeProvider, S> =
+  S extends { websocket: { requests: infer R } } ? { [Method in keyof R]: (payload: RequestOf<P, R[Method]>) => MaybePromise<ReplyOf<P, R[Method]>> } : Record<never, never>
+
+type MaybePromise<T> = T | Promise<T>
+
+type RequestOf<P extends FastifyTypeProvider, R> = R extends { request: infer S } ? OrCarried<Validated<P, S>, S> : unknown
+
+type ReplyOf<P extends FastifyTypeProvider, R> = R extends { reply: infer S } ? OrCarried<Serialized<P, S>, S> : unknown
 
 /** The literal values of the discriminator `type` in a union of messages; `string` where nothing is known of the messages. */
 export type MessageType<M> =

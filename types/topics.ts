@@ -58,6 +58,8 @@ export interface TopicSubscription {
   readonly position?: TopicPosition
   /** With `since`: true when nothing was missed, or all that was missed has been sent. */
   readonly recovered?: boolean
+  /** Who is there, for a client that is told who comes and goes. */
+  readonly members?: readonly TopicMember[]
 }
 
 /** Whom a message is for. */

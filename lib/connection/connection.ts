@@ -21,7 +21,7 @@ import type { SlowConsumerOwner, SlowConsumerPolicy, SlowDetails } from './slow-
 import type { ConnectionTopics } from './topic-methods.ts'
 import { Transport } from './transport.ts'
 import type { TransportEvents, TransportSettings } from './transport.ts'
-import { listenByType } from './type-handlers.ts'
+import { checkHandlers, listenByType } from './type-handlers.ts'
 
 /** What a connection needs of a logger. */
 export interface ConnectionLogger {
@@ -33,6 +33,8 @@ export interface ConnectionLogger {
 export interface ConnectionSettings extends TransportSettings {
   /** None on a raw route: messages are strings and Buffers. */
   readonly codec?: MessageCodec
+  /** Takes messages that are not the application's. Default: all are. */
+  readonly control?: ConnectionControl
   /** Whoever carries topics. Default: nobody. */
   readonly topics?: ConnectionTopics
   /** Those agreed on, as their header field has them. Default: none. */
@@ -58,6 +60,12 @@ export interface ConnectionOpening {
   readonly protocol?: string | undefined
   readonly request?: unknown
   readonly remoteAddress?: string | undefined
+}
+
+/** Takes what a peer says to the server, and not to the application. */
+export interface ConnectionControl {
+  /** @returns undefined for a message of the application; else when the next one may be delivered. Does not throw, nor reject */
+  take (connection: Connection, text: string): Promise<void> | undefined
 }
 
 /** How one message is sent. */
@@ -113,7 +121,11 @@ class Extras {
   ping: { readonly data: Buffer, readonly sentAt: number } | undefined
   slowConsumer: SlowConsumer<Connection> | undefined
   iterators: MessageIterator[] | undefined
+  requestHandlers: Map<string, RequestHandler> | undefined
 }
+
+/** Answers a request: what it returns, or resolves with, is the reply. */
+export type RequestHandler = (payload: never) => unknown
 
 export class Connection extends Listeners {
   static readonly CONNECTING: typeof ReadyState.CONNECTING = ReadyState.CONNECTING
@@ -262,6 +274,33 @@ export class Connection extends Listeners {
    */
   handle (handlers: Readonly<Record<string, (message: never) => unknown>>): this {
     return this.on('message', listenByType(handlers))
+  }
+
+  /**
+   * Answers requests of the peer: `handlers[method](payload)`, whose result is the reply; what it throws is told the peer. A later one
+   * of the same name takes the place of the first.
+   *
+   * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a handler that is not a function
+   */
+  handleRequests (handlers: Readonly<Record<string, RequestHandler>>): this {
+    checkHandlers(handlers)
+    const extras = this.#allExtras
+    extras.requestHandlers ??= new Map()
+    for (const [method, handler] of Object.entries(handlers)) extras.requestHandlers.set(method, handler)
+    this.#scheduleBegin(true)
+    return this
+  }
+
+  /** Finds the handler for a request. */
+  requestHandler (method: string): RequestHandler | undefined {
+    return this.#extras?.requestHandlers?.get(method)
+  }
+
+  /** Sends a text that is no message of the application: nothing checks it. @returns as `send` */
+  sendEncoded (text: string): boolean {
+    const transport = this.#transport
+    if (!transport.maySend || !this.#queue(transport.outbox, text, undefined, undefined)) return false
+    return !transport.outbox.isOverHighWaterMark()
   }
 
   /**
@@ -550,6 +589,8 @@ export class Connection extends Listeners {
     const { codec } = this.#settings
     const isBinary = typeof data !== 'string'
     if (channels.message.hasSubscribers && this.#isServer) channels.message.publish({ connection: this, data })
+    const controlled = isBinary ? undefined : this.#settings.control?.take(this, data)
+    if (controlled !== undefined) return controlled
     if (codec === undefined) return this.dispatchMessage(data, isBinary)
     let message: unknown
     try {
@@ -568,7 +609,8 @@ export class Connection extends Listeners {
 
   #onSettled (): void {
     this.#set(Flag.Settled)
-    const wasHeard = this.#is(Flag.Heard)
+    // What is said to the server needs no listener.
+    const wasHeard = this.#is(Flag.Heard) || this.#settings.control !== undefined
     if (!wasHeard) this.#transport.holdFor('nobody')
     this.#begin(wasHeard)
   }
@@ -636,7 +678,7 @@ export class Connection extends Listeners {
   #begin (forMessages: boolean): void {
     this.#set(Flag.Begun)
     this.#read()
-    if (forMessages && (this.#is(Flag.Settled) || this.hasMessageListeners())) {
+    if (forMessages && (this.#is(Flag.Settled) || this.hasMessageListeners() || this.#extras?.requestHandlers !== undefined)) {
       this.#set(Flag.BeginScheduled)
       this.#transport.inbox.admit()
     }

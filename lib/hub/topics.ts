@@ -2,6 +2,7 @@
 // subscriber that comes back gets what it has missed; positions, history and members are the engine's, messages and names the caller's.
 import { EventEmitter } from 'node:events'
 import type { Connection } from '../connection/connection.ts'
+import { SharedMessage } from '../connection/shared-message.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { checkTopicName } from '../topic.ts'
 import type {
@@ -15,6 +16,8 @@ export interface Joining extends TopicSubscribeOptions {
   readonly history?: TopicHistory | undefined
   /** Messages come in the envelope of the control protocol. Default: as they are. */
   readonly isWrapped?: boolean
+  /** It is told who comes and goes, in that envelope. Default: false. */
+  readonly seesMembers?: boolean
   /** Topics that the connection may be subscribed to at a time. */
   readonly max: number
   /** Called when it is done, before what was missed is sent. */
@@ -33,6 +36,8 @@ export const MAX_BACKLOG = 10_000
 interface Subscriber {
   readonly connection: Connection
   readonly isWrapped: boolean
+  /** It is told who comes and goes. */
+  seesMembers: boolean
   /** A member of the topic: it has to leave. */
   isMember: boolean
   /** What has come while the history was looked up. */
@@ -103,7 +108,7 @@ export class Topics {
    *   `FST_WS_INVALID_ARGUMENT` for `since` or `data` with a pattern
    */
   async subscribe (connection: Connection, name: string, joining: Joining): Promise<TopicSubscription> {
-    const { since, data, max, isWrapped = false, onSubscribed } = joining
+    const { since, data, max, isWrapped = false, seesMembers = false, onSubscribed } = joining
     checkTopicName(name, true)
     const isPattern = name.endsWith('*')
     if (isPattern && (since !== undefined || data !== undefined)) throw new UsageError('FST_WS_INVALID_ARGUMENT', `${name} is many topics: since and data are for one`)
@@ -126,7 +131,9 @@ export class Topics {
         if (subscriber.isMember) await this.#engine.leave(name, connection.id)
         throw new UsageError('FST_WS_NOT_OPEN', `the subscription to ${name} ended before it began`)
       }
-      const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }) }
+      const members = seesMembers && !isPattern ? await this.#engine.presence(name) : undefined
+      subscriber.seesMembers = seesMembers
+      const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }), ...(members && { members }) }
       onSubscribed?.(subscription)
       this.#catchUp(subscriber, since === undefined ? [] : messages, position)
       return subscription
@@ -181,7 +188,7 @@ export class Topics {
       own = new Map()
       this.#topics.set(connection, own)
     }
-    const subscriber = { connection, isWrapped, isMember: false, backlog: undefined, busy: undefined }
+    const subscriber = { connection, isWrapped, seesMembers: false, isMember: false, backlog: undefined, busy: undefined }
     own.set(name, subscriber)
     let subscribers = this.#subscribers.get(name)
     if (subscribers === undefined) {
@@ -251,6 +258,12 @@ export class Topics {
   }
 
   #tell (event: 'join' | 'leave', topic: string, member: TopicMember): void {
+    let message: SharedMessage | undefined
+    for (const { connection, seesMembers } of this.#subscribers.get(topic)?.values() ?? []) {
+      if (!seesMembers || connection.id === member.id) continue
+      message ??= new SharedMessage(JSON.stringify({ type: `ws:${event}`, topic, member }))
+      connection.sendShared(message)
+    }
     this.#events.emit(event, { topic, member })
   }
 }

@@ -84,6 +84,15 @@ const ENGINE: Rule = {
   allowed: `an object with ${ENGINE_METHODS.join(', ')}`,
   accepts: value => typeof value === 'object' && value !== null && ENGINE_METHODS.every(name => typeof Reflect.get(value, name) === 'function')
 }
+const TOPIC_LIST: Rule = {
+  allowed: 'an array of topics, as defineTopic returns them',
+  accepts: value => Array.isArray(value) && Array.from(value).every(topic => isPlainObject(topic) && typeof Reflect.get(topic, 'name') === 'string')
+}
+const TOPICS: Rule = {
+  allowed: `${TOPIC_LIST.allowed}, or an object with allow, publish and presence`,
+  accepts: value => TOPIC_LIST.accepts(value) || (isPlainObject(value) && has(value, 'allow')),
+  fields: { allow: TOPIC_LIST, publish: FLAG, presence: FLAG }
+}
 const SLOW_CONSUMER: Rule = {
   allowed: '\'close\', \'drop\' or a function',
   accepts: value => value === 'close' || value === 'drop' || typeof value === 'function'
@@ -108,6 +117,7 @@ export const ROUTE_RULES: Readonly<Record<keyof WebSocketRouteOptions, Rule>> = 
   fastPaths: FAST_PATHS,
   lendPayloads: FLAG,
   perMessageDeflate: DEFLATE,
+  topics: TOPICS,
   maxTopicsPerConnection: COUNT,
   authorize: FUNCTION,
   binary: FLAG,

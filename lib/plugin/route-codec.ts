@@ -108,10 +108,30 @@ function readSchemas (name: string, { schema }: DeclaredRoute): { receive?: unkn
     throw new InvalidSchemaError(name, `schema.websocket is ${nameKind(messages)}, must be an object with receive or send`)
   }
   for (const [key, schema] of Object.entries(messages)) {
-    if (key !== 'receive' && key !== 'send') throw new InvalidOptionError(`schema.websocket.${key}`, name, 'there is only receive and send')
+    if (key === 'requests') {
+      checkRequests(name, schema)
+      continue
+    }
+    if (key !== 'receive' && key !== 'send') throw new InvalidOptionError(`schema.websocket.${key}`, name, 'there is only receive, send and requests')
     if (!isSchema(schema)) throw new InvalidSchemaError(name, `schema.websocket.${key} is ${nameKind(schema)}, must be a schema: an object, true or false`)
   }
   return messages
+}
+
+/** Whether their schemas compile shows later. */
+function checkRequests (name: string, requests: unknown): void {
+  if (requests === undefined) return
+  const place = 'schema.websocket.requests'
+  if (typeof requests !== 'object' || requests === null || Array.isArray(requests)) {
+    throw new InvalidSchemaError(name, `${place} is ${nameKind(requests)}, must be an object with { request, reply } for each name`)
+  }
+  for (const [method, schemas] of Object.entries(requests)) {
+    if (typeof schemas !== 'object' || schemas === null) throw new InvalidSchemaError(name, `${place}.${method} is ${nameKind(schemas)}, must be an object with request or reply`)
+    for (const [part, schema] of Object.entries(schemas)) {
+      if (part !== 'request' && part !== 'reply') throw new InvalidOptionError(`${place}.${method}.${part}`, name, 'there is only request and reply')
+      if (!isSchema(schema)) throw new InvalidSchemaError(name, `${place}.${method}.${part} is ${nameKind(schema)}, must be a schema: an object, true or false`)
+    }
+  }
 }
 
 /** Tells what may be a schema. Compilers of other makes have functions for schemas; `undefined` is as good as absent. */

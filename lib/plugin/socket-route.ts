@@ -6,6 +6,8 @@ import type { MessageCodec } from '../connection/codec.ts'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionSettings } from '../connection/connection.ts'
 import { channels } from '../connection/diagnostics.ts'
+import { Control } from '../hub/control.ts'
+import type { ControlRules } from '../hub/control.ts'
 import { TopicCalls } from '../hub/topic-calls.ts'
 import type { TopicRules } from '../hub/topic-calls.ts'
 import { HandshakeError } from '../protocol/handshake-errors.ts'
@@ -14,6 +16,7 @@ import type { Handshake } from '../protocol/handshake.ts'
 import { FASTEST, PORTABLE } from '../protocol/scanners.ts'
 import { Admission } from './admission.ts'
 import { withoutToken } from './bearer.ts'
+import { controlRules, requestsNeedInstance } from './control-rules.ts'
 import { DeflateAgreements } from './deflate-agreement.ts'
 import { ClosingError, InvalidRouteError } from './errors.ts'
 import { guardErrorHandler, handleFault } from './fault.ts'
@@ -41,6 +44,8 @@ interface Served {
   readonly onHttp: RouteHandlerMethod
   /** None where no handshakes come to. */
   readonly codec: RouteCodec | undefined
+  /** What clients may say to the server itself; undefined until it is known. */
+  control: ControlRules | undefined
   /** Undefined where messages are not compressed. */
   readonly deflate: DeflateAgreements | undefined
   /** What its connections share, from the first handshake on. */
@@ -103,7 +108,7 @@ export class SocketRoute {
     // By HEAD no handshake comes; the schemas are compiled, and warned of, with the route for GET.
     const codec = this.isForSockets ? new RouteCodec(this.name, this.#declared, options, this.instance) : undefined
     // Any schema of a request makes Fastify set the instance's compiler up. This one takes all there is.
-    if (codec?.needsInstance) this.schema.params ??= {}
+    if (codec?.needsInstance || (codec !== undefined && requestsNeedInstance(this.#declared, options))) this.schema.params ??= {}
     this.#served = {
       registration,
       options,
@@ -111,6 +116,7 @@ export class SocketRoute {
       onSocket: onSocket as SocketHandler,
       onHttp: wsHandler === undefined ? requireUpgrade : handler,
       codec,
+      control: undefined,
       deflate: DeflateAgreements.of(options, registration.state.hub.meter),
       settings: undefined
     }
@@ -205,19 +211,27 @@ export class SocketRoute {
    * @throws `FST_WS_INVALID_SCHEMA`
    */
   async warmUp (): Promise<void> {
-    await this.#served?.codec?.warmUp()
+    const served = this.#served
+    await served?.codec?.warmUp()
+    if (served?.codec !== undefined) served.control = controlRules(this.name, this.#declared, served.options, this.instance)
   }
 
   #settingsFor (served: Served, request: FastifyRequest, reply: FastifyReply): ConnectionSettings {
-    const { registration, options, codec } = served
-    served.settings ??= this.#connectionSettings(options, codec?.codecFor(request, reply), registration.state)
+    const { registration, codec } = served
+    served.settings ??= this.#connectionSettings(served, codec?.codecFor(request, reply), registration.state)
     return served.settings
   }
 
-  #connectionSettings (options: RouteSettings, codec: MessageCodec | undefined, { hub, encoder }: ServerState): ConnectionSettings {
+  #connectionSettings ({ options, control }: Served, codec: MessageCodec | undefined, { hub, encoder }: ServerState): ConnectionSettings {
     const { maxPayload, closeTimeout, highWaterMark, concurrency, maxQueuedMessages, errorHandler } = options
     const { maxTopicsPerConnection, authorize } = options
     const { heartbeat, maxLifetime, maxBufferedAmount, slowConsumer, rateLimit, fastPaths, lendPayloads } = options
+    const topics = new TopicCalls(hub.topics, {
+      max: maxTopicsPerConnection,
+      // The core is written without the types of messages; for the application it is the same object with them.
+      authorize: authorize as TopicRules['authorize'],
+      encode: (topic, message) => encoder.encode(topic, message)
+    })
     return Object.freeze({
       role: 'server',
       maxPayload,
@@ -226,18 +240,14 @@ export class SocketRoute {
       concurrency,
       maxQueuedMessages,
       maxBufferedAmount,
-      // The core is written without the types of messages; for the application it is the same object with them.
+      // As above.
       slowConsumer: slowConsumer as NonNullable<ConnectionSettings['slowConsumer']>,
       scanners: fastPaths.webAssembly ? FASTEST : PORTABLE,
       sharesReads: fastPaths.sharedReadBuffer,
       lendsPayloads: lendPayloads,
       meter: hub.meter,
-      topics: new TopicCalls(hub.topics, {
-        max: maxTopicsPerConnection,
-        // As above.
-        authorize: authorize as TopicRules['authorize'],
-        encode: (topic, message) => encoder.encode(topic, message)
-      }),
+      topics,
+      ...(control !== undefined && { control: new Control(control, topics) }),
       onEnd: (connection: Connection) => hub.remove(connection),
       ...(heartbeat !== false && { heartbeat }),
       ...(maxLifetime !== undefined && { maxLifetime }),

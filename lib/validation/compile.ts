@@ -64,6 +64,18 @@ export function compileMessages (options: MessageOptions): CompiledMessages {
   return { codec, warnings }
 }
 
+/**
+ * Compiles the check of values that have been read already. What it makes returns a value that fits, as it is, and throws as `decode` does
+ * for any other.
+ *
+ * @param name - of the schema, for errors
+ * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a schema that cannot be compiled
+ */
+export function compileCheck (schema: unknown, options: CheckerOptions, name: string): (value: unknown) => unknown {
+  const checker = compileChecker(schema, options, name, scanSchema(schema))
+  return checker.kind === 'typebox' ? createReceiver(checker) : createJudgedReceiver(checker)
+}
+
 function passThrough (data: string | Buffer): unknown {
   return data
 }
