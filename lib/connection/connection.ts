@@ -8,6 +8,7 @@ import { UsageError } from '../protocol/errors.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import { ReadyState, readyStateOf } from '../protocol/state.ts'
 import type { MessageCodec } from './codec.ts'
+import type { ConnectionLogger, ConnectionOpening, ConnectionSettings, RequestHandler, SendOptions } from './connection-settings.ts'
 import { copyControlData, toBytes, unsupportedData } from './data.ts'
 import { channels } from './diagnostics.ts'
 import { isMessageEvent, isThenable, Listeners, toError } from './listeners.ts'
@@ -17,62 +18,13 @@ import { LIMIT_ERRORS, LimitError } from './limit-error.ts'
 import type { Outbox } from './outbox.ts'
 import type { SharedMessage } from './shared-message.ts'
 import { SlowConsumer } from './slow-consumer.ts'
-import type { SlowConsumerOwner, SlowConsumerPolicy, SlowDetails } from './slow-consumer.ts'
+import type { SlowConsumerOwner, SlowDetails } from './slow-consumer.ts'
 import type { ConnectionTopics } from './topic-methods.ts'
 import { Transport } from './transport.ts'
-import type { TransportEvents, TransportSettings } from './transport.ts'
+import type { TransportEvents } from './transport.ts'
 import { checkHandlers, listenByType } from './type-handlers.ts'
 
-/** What a connection needs of a logger. */
-export interface ConnectionLogger {
-  info (object: unknown, message?: string): void
-  error (object: unknown, message?: string): void
-}
-
-/** What the connections of one route share; sizes in bytes, times in milliseconds. */
-export interface ConnectionSettings extends TransportSettings {
-  /** None on a raw route: messages are strings and Buffers. */
-  readonly codec?: MessageCodec
-  /** Takes messages that are not the application's. Default: all are. */
-  readonly control?: ConnectionControl
-  /** Whoever carries topics. Default: nobody. */
-  readonly topics?: ConnectionTopics
-  /** Those agreed on, as their header field has them. Default: none. */
-  readonly extensions?: string
-  /** What becomes of messages beyond `maxBufferedAmount`. Default: `close`. */
-  readonly slowConsumer?: SlowConsumerPolicy<Connection>
-  /**
-   * Takes every fault of a connection, once each. Protocol and socket faults and limits have ended it already; after an
-   * invalid message or a handler's throw it is open, and this decides.
-   */
-  onError (error: Error, connection: Connection): void
-  /**
-   * The connection has ended: `close` is about to be told. Or its socket is gone, and nobody has asked for anything of it: its
-   * handler still runs and listens to nothing, so that `close` may come much later, or never. Called once.
-   */
-  onEnd? (connection: Connection): void
-  /** Makes the logger at its first use. */
-  createLog? (connection: Connection): ConnectionLogger
-}
-
-/** What the opening handshake has settled. */
-export interface ConnectionOpening {
-  readonly protocol?: string | undefined
-  readonly request?: unknown
-  readonly remoteAddress?: string | undefined
-}
-
-/** Takes what a peer says to the server, and not to the application. */
-export interface ConnectionControl {
-  /** @returns undefined for a message of the application; else when the next one may be delivered. Does not throw, nor reject */
-  take (connection: Connection, text: string): Promise<void> | undefined
-}
-
-/** How one message is sent. */
-export interface SendOptions {
-  /** False: as it is, though the connection has permessage-deflate. Default: true. */
-  readonly compress?: boolean | undefined
-}
+export type { ConnectionControl, ConnectionLogger, ConnectionOpening, ConnectionSettings, RequestHandler, SendOptions } from './connection-settings.ts'
 
 /** How long, in ms, `close` waits behind messages that nobody listens for. */
 const UNHEARD_GRACE = 1_000
@@ -123,9 +75,6 @@ class Extras {
   iterators: MessageIterator[] | undefined
   requestHandlers: Map<string, RequestHandler> | undefined
 }
-
-/** Answers a request: what it returns, or resolves with, is the reply. */
-export type RequestHandler = (payload: never) => unknown
 
 export class Connection extends Listeners {
   static readonly CONNECTING: typeof ReadyState.CONNECTING = ReadyState.CONNECTING

@@ -6,9 +6,7 @@ import type { MessageData } from '../protocol/message-assembler.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import { Protocol } from '../protocol/protocol.ts'
 import type { Closure, FailureCause, ProtocolSink } from '../protocol/protocol.ts'
-import type { Role } from '../protocol/role.ts'
 import { FASTEST } from '../protocol/scanners.ts'
-import type { Scanners } from '../protocol/scanners.ts'
 import type { State } from '../protocol/state.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { DeflatingOutbox } from './deflate/deflating-outbox.ts'
@@ -18,13 +16,12 @@ import { Inflater } from './deflate/inflater.ts'
 import type { InflaterOwner } from './deflate/inflater.ts'
 import type { DeflateSettings } from './deflate/settings.ts'
 import { Heartbeat } from './heartbeat.ts'
-import type { HeartbeatOwner, HeartbeatTimes } from './heartbeat.ts'
+import type { HeartbeatOwner } from './heartbeat.ts'
 import { Deadline } from './deadline.ts'
 import { HeldInbox } from './held-inbox.ts'
 import type { HeldFor, HeldInboxOwner } from './held-inbox.ts'
 import { Lifetime } from './lifetime.ts'
 import { LimitError } from './limit-error.ts'
-import type { Meter } from './meter.ts'
 import { Outbox } from './outbox.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { RateLimiterOwner } from './rate-limiter.ts'
@@ -32,54 +29,10 @@ import { rest } from './rest.ts'
 import type { Sleeper } from './rest.ts'
 import { readSocket, useSocket } from './socket-listeners.ts'
 import type { SocketUser } from './socket-listeners.ts'
-import type { RateLimit } from './token-bucket.ts'
+import type { TransportEvents, TransportSettings } from './transport-settings.ts'
 import { readWriteProgress } from './write-progress.ts'
 
-/** Sizes in bytes, times in milliseconds; a limit that is absent is none. */
-export interface TransportSettings {
-  readonly role: Role
-  readonly maxPayload: number
-  /** How long the peer may take to answer a Close frame and to end the connection; then the socket is destroyed. */
-  readonly closeTimeout: number
-  readonly highWaterMark: number
-  readonly concurrency: number
-  readonly maxQueuedMessages: number
-  /** Bytes that may wait for the peer. */
-  readonly maxBufferedAmount?: number
-  /** When to ping, and how long the peer may then be silent. */
-  readonly heartbeat?: HeartbeatTimes
-  readonly rateLimit?: RateLimit
-  readonly maxLifetime?: number
-  /** Binary messages are lent to the application, until its handlers return. Default: false. */
-  readonly lendsPayloads?: boolean
-  /** What reads the frames. Default: the quickest that there is in this process. */
-  readonly scanners?: Scanners
-  /** Sockets read into the memory of `scanners`, where Node allows it, and not each into buffers of its own. Default: true. */
-  readonly sharesReads?: boolean
-  /** How messages are compressed, where that was agreed on. */
-  readonly deflate?: DeflateSettings
-  /** Counts what comes and goes. */
-  readonly meter?: Meter
-}
-
-/** What a transport tells; one object serves all connections, `target` says which one it is. Nothing here may throw. */
-export interface TransportEvents<T> {
-  /** One message, in order. A promise tells when the application has done with it. */
-  deliver (target: T, data: MessageData): Promise<unknown> | undefined
-  /** Looks at a message that nobody may ever listen for; false when it is invalid, and was dealt with as such. */
-  isWanted (target: T, data: MessageData): boolean
-  onPing (target: T, data: Buffer): void
-  onPong (target: T, data: Buffer): void
-  onDrain (target: T): void
-  /** A ping of the heartbeat was answered after so many ms. */
-  onLatency (target: T, latency: number): void
-  /** The peer broke a rule or went beyond a limit, the socket failed, or a promise of `deliver` was rejected. */
-  onError (target: T, error: unknown): void
-  /** The socket is gone. Messages that came before may still wait. */
-  onClosed (target: T): void
-  /** No message waits any more. */
-  onEmpty (target: T): void
-}
+export type { TransportEvents, TransportSettings } from './transport-settings.ts'
 
 /** How long, in ms, an end by the peer waits for handlers that still deal with what came before it. */
 const END_GRACE = 1_000
