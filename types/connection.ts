@@ -146,7 +146,7 @@ export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayl
   handle (handlers: MessageHandlers<Receive>): this
 
   /** Answers what clients ask for: what a handler returns, or resolves with, is the reply; what it throws is told the client. */
-  handleRequests (handlers: Partial<Requests>): this
+  handleRequests (handlers: [keyof Requests] extends [never] ? never : Partial<Requests>): this
 
   /**
    * Queues one message and returns at once. Messages leave in call order.

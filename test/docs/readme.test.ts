@@ -48,6 +48,8 @@ const conversations: Readonly<Record<string, { path: string, send: string, expec
   'README-md-2': { path: '/chat/a?nick=bo', send: '{"type":"chat","text":"hi"}', expect: '{"type":"said","nick":"bo","text":"hi"}' },
   'README-md-3': { path: '/sum', send: '4', expect: '4' },
   'docs-compression-md-1': { path: '/prices', send: 'ignored', expect: /^\[\{"id":0,"price":100\}/ },
+  'docs-control-md-1': { path: '/sums', send: '{"type":"ws:request","id":1,"method":"add","payload":{"a":1,"b":2}}', expect: '{"type":"ws:reply","id":1,"payload":3}' },
+  'docs-control-md-2': { path: '/rooms', send: '{"type":"ws:subscribe","id":1,"topic":"room/staff"}', expect: /"id":1,"error":\{"code":"FST_WS_TOPIC_FORBIDDEN"/ },
   'docs-connection-md-1': { path: '/late', send: 'early', expect: 'early' },
   'docs-connection-md-2': { path: '/relay', send: 'hi', expect: 'hi' },
   'docs-connection-md-3': { path: '/prices', send: 'ignored', expect: /^\{"price":0\.\d+\}$/ },
