@@ -62,13 +62,22 @@ const Note = Type.Object({ type: Type.Literal('note'), text: Type.String({ maxLe
 const Count = Type.Object({ type: Type.Literal('count'), n: Type.Integer({ minimum: 0 }) })
 const Message = Type.Union([Note, Count])
 
-/** Starts a server with routes that echo: `/echo` by listener, `/pulled` by iteration, `/typed` with schemas; `/held` does nothing itself. */
-export async function startEchoServer (): Promise<EchoServer> {
+/** `maxPayload` of `/small`. */
+export const SMALL = 10_000
+
+/** Every message compressed, and each looks back to those before it. */
+const TAKEOVER = { threshold: 0, serverNoContextTakeover: false, clientNoContextTakeover: false }
+
+/**
+ * Starts a server with routes that echo: `/echo` by listener, `/pulled` by iteration, `/typed` with schemas; `/deflated` with compression
+ * as it is by default, `/small` with a limit besides, `/takeover` with all that it may be; `/held` does nothing itself.
+ */
+export async function startEchoServer ({ fastPaths = true } = {}): Promise<EchoServer> {
   const app = Fastify()
   const census = new Census()
   const held: HeldConnection[] = []
   // a server that only waits for its closeTimeout must fail a test, so that is longer than the client's deadline
-  await app.register(websocket, { maxPayload: 16 * 1024 * 1024, maxBufferedAmount: 64 * 1024 * 1024, closeTimeout: 60_000 })
+  await app.register(websocket, { maxPayload: 16 * 1024 * 1024, maxBufferedAmount: 64 * 1024 * 1024, closeTimeout: 60_000, fastPaths })
   app.get('/echo', { websocket: true }, (connection) => {
     census.add(connection)
     connection.on('message', (message) => { connection.send(message) })
@@ -81,6 +90,13 @@ export async function startEchoServer (): Promise<EchoServer> {
     census.add(connection)
     connection.on('message', (message) => { connection.send(message) })
   })
+  const deflated = [['/deflated', { perMessageDeflate: true }], ['/takeover', { perMessageDeflate: TAKEOVER }], ['/small', { perMessageDeflate: true, maxPayload: SMALL }]] as const
+  for (const [path, options] of deflated) {
+    app.get(path, { websocket: options }, (connection) => {
+      census.add(connection)
+      connection.on('message', (message) => { connection.send(message) })
+    })
+  }
   app.get('/held', { websocket: true }, (connection) => {
     census.add(connection)
     held.push(connection)

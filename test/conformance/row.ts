@@ -8,6 +8,7 @@ import type { FrameToSend } from '../helpers/wire-frames.ts'
 /** A frame that the server must send. */
 export interface WantedFrame {
   readonly opcode: number
+  /** Inflated, if it comes compressed. */
   readonly payload: Buffer
 }
 
@@ -33,6 +34,8 @@ export interface Row {
   readonly unsent?: readonly Buffer[]
   /** For a row that breaks a rule: how many bytes of all stages suffice to prove it. The server must close on them. */
   readonly proof?: number
+  /** What the client offers, as Sec-WebSocket-Extensions has it. */
+  readonly offer?: string
 }
 
 export const text = (payload: Uint8Array | string, more: Partial<FrameToSend> = {}): Buffer => encodeFrame({ opcode: 1, payload, ...more })

@@ -1,4 +1,5 @@
 // Runs a row against a server over TCP, in each of the ways that its bytes can be cut, and tells what came back.
+import { constants, inflateRawSync } from 'node:zlib'
 import { openFrames, turn } from '../helpers/frame-client.ts'
 import type { FrameClient } from '../helpers/frame-client.ts'
 import { closeCodeOf } from '../helpers/wire-frames.ts'
@@ -45,13 +46,32 @@ function describeReceived (frame: ReceivedFrame, wanted: WantedFrame | undefined
   return frame.opcode === wanted.opcode && frame.payload.equals(wanted.payload) ? words : `${words}, not ${describe(wanted)}`
 }
 
+const TAIL = Buffer.from('0000ffff', 'hex')
+
+/** Frames with their payloads inflated, where they are compressed; the server sends no fragments. */
+function inflateFrames ({ frames, extensions }: FrameClient): ReceivedFrame[] {
+  const keepsContext = !extensions.includes('server_no_context_takeover')
+  const parts: Buffer[] = []
+  let before = 0
+  return frames.map((frame) => {
+    if (frame.compressed !== true) return frame
+    // all of them are one stream, if each may look back to those before
+    if (!keepsContext) parts.length = before = 0
+    parts.push(frame.payload, TAIL)
+    const bytes = inflateRawSync(Buffer.concat(parts), { finishFlush: constants.Z_SYNC_FLUSH })
+    const payload = bytes.subarray(before)
+    before = bytes.length
+    return { ...frame, payload }
+  })
+}
+
 /** Compares all that a client has received, until the server's FIN, with what it should have. */
 async function conclude (client: FrameClient, want: readonly WantedFrame[], closeCodes: readonly number[], early: readonly string[] = []): Promise<Outcome> {
   const ending = await client.untilEnd()
   return {
     got: [
       ...early,
-      ...client.frames.map((frame, i) => describeReceived(frame, want[i], closeCodes)),
+      ...inflateFrames(client).map((frame, i) => describeReceived(frame, want[i], closeCodes)),
       client.fault === undefined ? ending : client.fault.message
     ],
     want: [...want.map(describe), `close ${closeCodes.join(' or ')}`, 'fin']
@@ -163,7 +183,7 @@ const LONG = 256 * 1024
 /** Runs one row in one way over a connection of its own. */
 export async function runRow (port: number, path: string, row: Row, way: Way): Promise<Outcome> {
   const isLarge = row.stages.length > 2 || wireOf(row).length > LONG
-  const client = await openFrames({ port, path, deadline: isLarge ? LARGE_DEADLINE : DEADLINE })
+  const client = await openFrames({ port, path, deadline: isLarge ? LARGE_DEADLINE : DEADLINE, ...(row.offer !== undefined && { offer: row.offer }) })
   return await way.run(client, row)
 }
 

@@ -11,13 +11,13 @@ const sockets: Socket[] = []
 let received = 0
 let ended = 0
 
-async function openOne ({ port, path, first }: Extract<Order, { kind: 'open' }>): Promise<void> {
+async function openOne ({ port, path, first, offer }: Extract<Order, { kind: 'open' }>): Promise<void> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   sockets.push(socket)
   // a reset is how an attack may end
   socket.on('error', () => {})
   socket.once('close', () => { ended++ })
-  socket.write(Buffer.concat([Buffer.from(handshake(path)), first]))
+  socket.write(Buffer.concat([Buffer.from(handshake(path, offer === undefined ? [] : [`Sec-WebSocket-Extensions: ${offer}`])), first]))
   let head = ''
   await new Promise<void>((resolve) => {
     socket.once('close', () => resolve())

@@ -7,7 +7,7 @@ import { forkPlain } from './fork-plain.ts'
 
 /** What the other process is told; it answers each with a `Counts`, in order of completion. */
 export type Order =
-  | { readonly kind: 'open', readonly port: number, readonly path: string, readonly count: number, readonly first: Uint8Array }
+  | { readonly kind: 'open', readonly port: number, readonly path: string, readonly count: number, readonly first: Uint8Array, readonly offer: string | undefined }
   | { readonly kind: 'write', readonly bytes: Uint8Array, readonly times: number }
   | { readonly kind: 'pause' | 'resume' | 'count' | 'destroy' }
 
@@ -26,6 +26,8 @@ export interface OpenOptions {
   readonly count: number
   /** Bytes in the segment of the handshake. */
   readonly first?: Uint8Array
+  /** A value of Sec-WebSocket-Extensions. */
+  readonly offer?: string
 }
 
 export class ClientProcess {
@@ -50,8 +52,8 @@ export class ClientProcess {
   }
 
   /** Opens connections; resolves when the head of the answer has come to each. */
-  async open ({ first = Buffer.alloc(0), ...options }: OpenOptions): Promise<Counts> {
-    return await this.#order({ kind: 'open', first, ...options })
+  async open ({ first = Buffer.alloc(0), offer, ...options }: OpenOptions): Promise<Counts> {
+    return await this.#order({ kind: 'open', first, offer, ...options })
   }
 
   /** Writes the bytes on every connection, so many times; resolves when the sockets have taken all, or are gone. */

@@ -18,6 +18,8 @@ export interface FrameClientOptions {
   readonly deadline?: number
   /** Answers each ping, as a live peer does. Default false. */
   readonly answersPings?: boolean
+  /** A value of Sec-WebSocket-Extensions. */
+  readonly offer?: string
 }
 
 const KEY_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -33,15 +35,19 @@ export class FrameClient {
   /** What the server sent against the rules; nothing is read after that. */
   fault: Error | undefined
   ending: Ending | undefined
+  /** The answer's Sec-WebSocket-Extensions; empty for none. */
+  readonly extensions: string
   readonly #socket: Socket
-  readonly #reader = new FrameReader()
+  readonly #reader: FrameReader
   readonly #answersPings: boolean
   readonly #raw: Buffer[] = []
   #rawLength = 0
   #wake: Array<() => void> = []
 
-  constructor (socket: Socket, deadline: number, answersPings = false) {
+  constructor (socket: Socket, deadline: number, answersPings = false, extensions = '') {
     this.#socket = socket
+    this.extensions = extensions
+    this.#reader = new FrameReader(extensions.startsWith('permessage-deflate'))
     this.#answersPings = answersPings
     const timer = setTimeout(() => this.#finish('deadline'), deadline)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
@@ -175,13 +181,14 @@ export class FrameClient {
 
 /** Connects to 127.0.0.1 and shakes hands (§4.1); rejects with the head of the answer if that is not a right 101. */
 export async function openFrames (options: FrameClientOptions): Promise<FrameClient> {
-  const { port, path = '/', headers = [], deadline = 20_000, answersPings = false } = options
+  const { port, path = '/', headers = [], deadline = 20_000, answersPings = false, offer } = options
+  const offers = offer === undefined ? [] : [`Sec-WebSocket-Extensions: ${offer}`]
   const key = randomBytes(16).toString('base64')
   const accept = createHash('sha1').update(key + KEY_SUFFIX).digest('base64')
   const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
   socket.write([
     `GET ${path} HTTP/1.1`, `Host: 127.0.0.1:${port}`, 'Upgrade: websocket', 'Connection: Upgrade',
-    `Sec-WebSocket-Key: ${key}`, 'Sec-WebSocket-Version: 13', ...headers, '', ''
+    `Sec-WebSocket-Key: ${key}`, 'Sec-WebSocket-Version: 13', ...offers, ...headers, '', ''
   ].join('\r\n'))
   const { head, rest } = await readHead(socket, deadline)
   const fields = new Map(head.split('\r\n').slice(1).map((line) => {
@@ -192,7 +199,7 @@ export async function openFrames (options: FrameClientOptions): Promise<FrameCli
     socket.destroy()
     throw new Error(`not upgraded: ${head}`)
   }
-  const client = new FrameClient(socket, deadline, answersPings)
+  const client = new FrameClient(socket, deadline, answersPings, fields.get('sec-websocket-extensions'))
   if (rest.length > 0) socket.unshift(rest)
   return client
 }

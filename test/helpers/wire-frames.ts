@@ -21,7 +21,10 @@ export interface FrameToSend {
 export interface ReceivedFrame {
   readonly fin: boolean
   readonly opcode: number
+  /** As it came, compressed or not. */
   readonly payload: Buffer
+  /** True in the first frame of a compressed message (RFC 7692 §6). */
+  readonly compressed?: true
 }
 
 /** The masking key of RFC 6455 §5.7's examples: four different bytes, so a shifted key shows. */
@@ -73,6 +76,12 @@ export class FrameReader {
   #needed = 2
   #fragmented: number | undefined
   #closed = false
+  readonly #allowsCompressed: boolean
+
+  /** @param allowsCompressed - permessage-deflate was agreed on, so that the first frame of a message may have RSV1 */
+  constructor (allowsCompressed = false) {
+    this.#allowsCompressed = allowsCompressed
+  }
 
   /** Takes the next bytes and returns the frames that they complete. */
   receiveData (chunk: Buffer): ReceivedFrame[] {
@@ -98,7 +107,8 @@ export class FrameReader {
     const opcode = first & 0xf
     const fin = (first & 0x80) !== 0
     const payload = bytes.subarray(headerLength(bytes))
-    const whole = encodeFrame({ opcode, fin, payload, mask: null })
+    const compressed = this.#allowsCompressed && (opcode === 1 || opcode === 2) && (first & 0x40) !== 0
+    const whole = encodeFrame({ opcode, fin, payload, mask: null, rsv: compressed ? 4 : 0 })
     const start = `${bytes.subarray(0, 16).toString('hex')}...`
     // one comparison for the reserved bits, the mask and the shortest length
     if (!whole.equals(bytes)) throw new Error(`not the only encoding of its frame: ${start}`)
@@ -110,14 +120,14 @@ export class FrameReader {
     } else {
       if (opcode > 2) throw new Error(`reserved opcode: ${start}`)
       if ((opcode === 0) !== (this.#fragmented !== undefined)) throw new Error(`out of the fragments' order: ${start}`)
-      if (fin && opcode === 1 && !isUtf8(payload)) throw new Error(`text that is not UTF-8: ${start}`)
+      if (fin && opcode === 1 && !compressed && !isUtf8(payload)) throw new Error(`text that is not UTF-8: ${start}`)
       this.#fragmented = fin ? undefined : opcode
     }
     if (opcode === 8) {
       this.#closed = true
       if (payload.length === 1 || !isUtf8(payload.subarray(2))) throw new Error(`bad Close payload: ${start}`)
     }
-    return { fin, opcode, payload }
+    return compressed ? { fin, opcode, payload, compressed } : { fin, opcode, payload }
   }
 }
 
