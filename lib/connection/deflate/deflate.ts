@@ -14,10 +14,21 @@ const TAIL_LENGTH = 4
 /** zlib never looks back to the last 262 bytes of a window. */
 const UNSEEN = 262
 
-/** The message that was compressed last, and its payload: broadcasts say the same to many. Made at the first call. */
+/** A message, and what it was compressed to. */
+interface Compressed {
+  readonly text: string | undefined
+  readonly length: number
+  /** With which settings first; that payload may be in `output`. */
+  readonly settings: DeflateSettings
+  payload: Buffer | undefined
+  /** With which others. */
+  others: Map<DeflateSettings, Buffer | undefined> | undefined
+}
+
+/** The message that was compressed last, in `input` and in `last`: broadcasts say the same to many. Made at the first call. */
 let input: Buffer | undefined
 let output: Buffer | undefined
-let last: { readonly text: string | undefined, readonly length: number, readonly settings: DeflateSettings, readonly payload: Buffer | undefined } | undefined
+let last: Compressed | undefined
 
 /**
  * Compresses a message of at most `DEFLATE_NOW` bytes on this thread. The same message for a connection with the same settings costs
@@ -27,10 +38,16 @@ let last: { readonly text: string | undefined, readonly length: number, readonly
  * @returns the payload, good until the next call; undefined when it would be no smaller, or zlib cannot
  */
 export function deflateNow (message: string | Buffer, settings: DeflateSettings, history: Buffer | undefined): Buffer | undefined {
-  if (history === undefined && isLast(message, settings)) return last?.payload
+  const known = last !== undefined && isLast(message, last) ? last : undefined
+  if (known !== undefined && history === undefined) {
+    if (known.settings === settings) return known.payload
+    if (known.others?.has(settings) === true) return known.others.get(settings)
+    // It is about to be written over.
+    known.payload = outOfOutput(known.payload)
+  }
   input ??= Buffer.allocUnsafeSlow(DEFLATE_NOW)
-  last = undefined
-  const length = typeof message === 'string' ? input.write(message) : message.copy(input)
+  last = known
+  const length = known?.length ?? (typeof message === 'string' ? input.write(message) : message.copy(input))
   let payload: Buffer | undefined
   try {
     payload = compress(input, length, settings, history)
@@ -39,14 +56,25 @@ export function deflateNow (message: string | Buffer, settings: DeflateSettings,
     return undefined
   }
   // A payload that looks back to other messages is good for one connection only.
-  if (history === undefined) last = { text: typeof message === 'string' ? message : undefined, length, settings, payload }
-  return payload
+  if (history !== undefined) return payload
+  if (known === undefined) {
+    last = { text: typeof message === 'string' ? message : undefined, length, settings, payload, others: undefined }
+    return payload
+  }
+  const kept = outOfOutput(payload)
+  known.others ??= new Map()
+  known.others.set(settings, kept)
+  return kept
 }
 
-function isLast (message: string | Buffer, settings: DeflateSettings): boolean {
-  if (last === undefined || input === undefined || last.settings !== settings) return false
-  if (typeof message === 'string') return last.text === message
-  return message.length === last.length && message.equals(input.subarray(0, last.length))
+function outOfOutput (payload: Buffer | undefined): Buffer | undefined {
+  return payload !== undefined && payload.buffer === output?.buffer ? Buffer.from(payload) : payload
+}
+
+/** Bytes are compared: whoever has sent them may have changed them. */
+function isLast (message: string | Buffer, { text, length }: Compressed): boolean {
+  if (typeof message === 'string') return text === message
+  return message.length === length && input !== undefined && message.equals(input.subarray(0, length))
 }
 
 function compress (bytes: Buffer, length: number, settings: DeflateSettings, history: Buffer | undefined): Buffer | undefined {

@@ -25,6 +25,10 @@ export interface DeflateSettings extends DeflateTuning {
   readonly receivesContext: boolean
 }
 
+/** Up to this window, in bits, the quick levels of zlib find next to nothing. */
+const SMALL_WINDOW = 10
+const LEVEL_OF_SMALL_WINDOW = 6
+
 /** Sees what was agreed on from one end. */
 export function deflateSettings (params: DeflateParams, role: Role, tuning: DeflateTuning): DeflateSettings {
   const { serverNoContextTakeover, clientNoContextTakeover, serverMaxWindowBits, clientMaxWindowBits } = params
@@ -33,6 +37,6 @@ export function deflateSettings (params: DeflateParams, role: Role, tuning: Defl
   const [own, peer] = role === 'server' ? [server, client] : [client, server]
   const { threshold, level, memLevel, keepsHandles = true } = tuning
   return Object.freeze({
-    threshold, level, memLevel, keepsHandles, sendBits: own.bits, sendsContext: own.context, receiveBits: peer.bits, receivesContext: peer.context
+    threshold, level: own.bits <= SMALL_WINDOW ? Math.max(level, LEVEL_OF_SMALL_WINDOW) : level, memLevel, keepsHandles, sendBits: own.bits, sendsContext: own.context, receiveBits: peer.bits, receivesContext: peer.context
   })
 }

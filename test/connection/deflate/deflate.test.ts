@@ -4,6 +4,7 @@ import zlib from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
 import { DEFLATE_NOW, deflateLater, deflateNow } from '../../../lib/connection/deflate/deflate.ts'
+import { deflateSettings } from '../../../lib/connection/deflate/settings.ts'
 import { MAX_JOBS, runJob } from '../../../lib/connection/deflate/jobs.ts'
 import { parameters } from '../../helpers/arbitrary-frames.ts'
 import { turns } from '../../helpers/connection-pair.ts'
@@ -203,4 +204,22 @@ t.test('where zlib cannot, for want of memory, the message goes as it is, and th
   t.equal(deflateNow(noise(900).subarray(0, 700), settings, undefined), undefined, 'what failed is not taken for what came before it')
   t.strictSame(deflateNow(text, settings, undefined), before)
   t.strictSame((await read(deflateNow(Buffer.from(prose(900)), settings, undefined) ?? Buffer.alloc(0), undefined, 15)).toString(), prose(900))
+})
+
+t.test('a message for connections with different settings, in turns, is compressed once for each of them', async (t) => {
+  const tuning = { threshold: 0, level: 1, memLevel: 8 }
+  const params = { serverNoContextTakeover: true, clientNoContextTakeover: true, clientMaxWindowBits: 15 }
+  const kinds = [15, 12, 11].map((serverMaxWindowBits) => deflateSettings({ ...params, serverMaxWindowBits }, 'server', tuning))
+  const context = deflateSettings({ ...params, serverMaxWindowBits: 15, serverNoContextTakeover: false }, 'server', tuning)
+  const text = 'the same to all of them, '.repeat(40)
+  const once = kinds.map((settings) => Buffer.from(deflateNow(text, settings, undefined) ?? ''))
+  const first = kinds.map((settings) => deflateNow(text, settings, undefined))
+  deflateNow(text, context, Buffer.from('what was said before'))
+  for (const [i, settings] of kinds.entries()) {
+    const again = deflateNow(text, settings, undefined)
+    t.equal(again, first[i], 'the very same bytes')
+    t.ok(once[i]?.equals(again ?? Buffer.alloc(0)), 'as they were')
+  }
+  deflateNow('another', kinds[0] ?? context, undefined)
+  t.not(deflateNow(text, kinds[1] ?? context, undefined), first[1], 'the last one only is remembered')
 })

@@ -16,3 +16,10 @@ for (const { role, want } of rows) {
     t.ok(Object.isFrozen(deflateSettings(params, role, tuning)), 'one object serves many connections')
   })
 }
+
+t.test('in a small window the quick levels find nothing: at least level 6', async (t) => {
+  const params = { serverNoContextTakeover: true, clientNoContextTakeover: true, clientMaxWindowBits: 15 }
+  const levelOf = (serverMaxWindowBits: number, level: number): number => deflateSettings({ ...params, serverMaxWindowBits }, 'server', { threshold: 0, level, memLevel: 8 }).level
+  t.same([8, 9, 10, 11, 15].map((bits) => levelOf(bits, 1)), [6, 6, 6, 1, 1])
+  t.equal(levelOf(9, 9), 9)
+})
