@@ -3,13 +3,8 @@
 import type { Topic, TopicArguments, TopicHistory } from '../types/topics.ts'
 import type { CarriedTypes, SchemaTypes } from './contract.ts'
 
-/** Bytes of UTF-8 that a whole name may have. */
-const MOST_BYTES = 255
-
 /** What no name may have: control characters, and halves of surrogate pairs, which all become the same character on the wire. */
 const FORBIDDEN = /[\p{Cc}\p{Cs}]/u
-
-const PARAM = /^:[A-Za-z_]\w*$/
 
 export type { Topic, TopicArguments, TopicHistory, TopicParams } from '../types/topics.ts'
 
@@ -32,10 +27,9 @@ export function defineTopic<const T extends Topic> (topic: T): T {
   const { name, history } = topic
   checkTopicName(name)
   const params = name.split('/').filter((segment) => segment.startsWith(':'))
-  for (const param of params) {
-    if (!PARAM.test(param)) throw new TopicError(`topic ${quote(name)}: a parameter is : and a name of letters, digits and _, not ${quote(param)}`)
-  }
-  if (new Set(params).size !== params.length) throw new TopicError(`topic ${quote(name)}: a parameter is there twice`)
+  const strange = params.find((param) => !/^:[A-Za-z_]\w*$/.test(param))
+  if (strange !== undefined) throw invalid(name, `a parameter is : and a name of letters, digits and _, not ${strange}`)
+  if (new Set(params).size !== params.length) throw invalid(name, 'a parameter is there twice')
   if (history !== undefined) checkHistory(name, history)
   // The copy has all of T.
   return Object.freeze({ ...topic, ...(history !== undefined && { history: Object.freeze({ ...history }) }) })
@@ -48,13 +42,24 @@ export function defineTopic<const T extends Topic> (topic: T): T {
  *   and for a name of more than 255 bytes of UTF-8
  */
 export function topicName<Name extends string> (topic: Topic<Name>, ...[params]: TopicArguments<Name>): string {
-  const { name } = topic
-  if (!name.includes(':')) return name
-  // The compiler has seen that they fit; here they are looked at one by one.
-  const given = (params ?? {}) as Readonly<Record<string, unknown>>
-  const made = name.split('/').map((segment) => segment.startsWith(':') ? readParam(name, segment.slice(1), given) : segment).join('/')
-  checkTopicName(made)
-  return made
+  const name = fillTopic(topic.name, params, (fault) => invalid(topic.name, fault))
+  checkTopicName(name)
+  return name
+}
+
+/**
+ * Puts parameters into a topic's name, as `topicName` does, and looks at nothing but that none changes how many segments there are:
+ * for clients, whose server judges the rest. As little as that, for browsers download it.
+ *
+ * @param makeError - of a parameter that cannot be one: this is what is thrown
+ */
+export function fillTopic (name: string, params: object | undefined, makeError: (fault: string) => Error): string {
+  return name.replace(/(^|\/):(\w+)/g, (_, slash: string, param: string) => {
+    // The compiler has seen that they fit; here they are looked at one by one.
+    const value: unknown = (params as Readonly<Record<string, unknown>> | undefined)?.[param]
+    if (typeof value !== 'string' || !/^[^/*]+$/.test(value)) throw makeError(`${param} must be text without / and *`)
+    return slash + value
+  })
 }
 
 /**
@@ -65,31 +70,26 @@ export function topicName<Name extends string> (topic: Topic<Name>, ...[params]:
  *   segment, a control character or a `*` in it
  */
 export function checkTopicName (name: string, mayMatch = false): void {
-  if (typeof name !== 'string') throw new TopicError(`a topic's name must be a string, got ${name === null ? 'null' : typeof name}`)
-  // No text has fewer bytes than UTF-16 units, and none more than three for each.
-  if (name.length > MOST_BYTES || (name.length * 3 > MOST_BYTES && new TextEncoder().encode(name).length > MOST_BYTES)) {
-    throw new TopicError(`a topic's name may have ${MOST_BYTES} bytes of UTF-8, ${quote(name.slice(0, 20))}... has more`)
-  }
-  if (FORBIDDEN.test(name)) throw new TopicError(`topic ${quote(name)}: a control character or half a surrogate pair`)
-  const segments = name.split('/')
-  if (segments.includes('')) throw new TopicError(`topic ${quote(name)}: ${name === '' ? 'a name may not be empty' : 'an empty segment'}`)
-  if (mayMatch && segments.at(-1) === '*') segments.pop()
-  if (segments.some((segment) => segment.includes('*'))) throw new TopicError(`topic ${quote(name)}: * may stand only as the last segment of what is subscribed to`)
+  const fault = findFault(name, mayMatch)
+  if (fault !== undefined) throw invalid(name, fault)
 }
 
-function readParam (name: string, param: string, given: Readonly<Record<string, unknown>>): string {
-  const value = Object.hasOwn(given, param) ? given[param] : undefined
-  if (typeof value !== 'string') throw new TopicError(`topic ${quote(name)}: the parameter ${param} must be a string, got ${value === null ? 'null' : typeof value}`)
-  if (value === '') throw new TopicError(`topic ${quote(name)}: the parameter ${param} may not be empty`)
-  if (value.includes('/')) throw new TopicError(`topic ${quote(name)}: the parameter ${param} may not have a / in it`)
-  return value
+function findFault (name: string, mayMatch: boolean): string | undefined {
+  if (typeof name !== 'string') return 'a name is a string'
+  // No text has more than three bytes of UTF-8 for each UTF-16 unit.
+  if (name.length > 85 && new TextEncoder().encode(name).length > 255) return 'over 255 bytes of UTF-8'
+  if (FORBIDDEN.test(name)) return 'a control character, or half of a surrogate pair'
+  const segments = name.split('/')
+  if (segments.includes('')) return 'an empty segment'
+  if (mayMatch && segments.at(-1) === '*') segments.pop()
+  return segments.join('').includes('*') ? '* may only be the last segment of what is subscribed to' : undefined
 }
 
 function checkHistory (name: string, { size, ttl }: TopicHistory): void {
-  if (!Number.isSafeInteger(size) || size < 1) throw new TopicError(`topic ${quote(name)}: history.size must be an integer from 1 on, got ${String(size)}`)
-  if (ttl !== undefined && !(typeof ttl === 'number' && ttl > 0)) throw new TopicError(`topic ${quote(name)}: history.ttl must be over 0 ms, got ${String(ttl)}`)
+  if (!Number.isSafeInteger(size) || size < 1) throw invalid(name, `history.size must be an integer from 1 on, got ${String(size)}`)
+  if (ttl !== undefined && !(typeof ttl === 'number' && ttl > 0)) throw invalid(name, `history.ttl must be over 0 ms, got ${String(ttl)}`)
 }
 
-function quote (text: string): string {
-  return JSON.stringify(text)
+function invalid (name: unknown, fault: string): TopicError {
+  return new TopicError(`topic ${String(JSON.stringify(name)).slice(0, 100)}: ${fault}`)
 }
