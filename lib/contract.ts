@@ -5,6 +5,12 @@ import type { CarriedStatic, RawBytes, RawPayload } from '../types/carried.ts'
 export { checkTopicName, defineTopic, TopicError, topicName } from './topic.ts'
 export type { Topic, TopicArguments, TopicHistory, TopicMessage, TopicParams } from './topic.ts'
 
+/** The schemas of one request and of the reply to it. */
+export interface RequestSchemas {
+  readonly request?: unknown
+  readonly reply?: unknown
+}
+
 /** What both ends have to know of a route. */
 export interface WebSocketContract {
   /** The path, with its parameters as Fastify writes them: `/chat/:room`. */
@@ -14,7 +20,12 @@ export interface WebSocketContract {
     readonly querystring?: unknown
     readonly headers?: unknown
     /** Schemas of the messages, named from the server's side. */
-    readonly websocket?: { readonly receive?: unknown, readonly send?: unknown }
+    readonly websocket?: {
+      readonly receive?: unknown
+      readonly send?: unknown
+      /** What clients may ask for and get an answer to, by name. */
+      readonly requests?: Readonly<Record<string, RequestSchemas>>
+    }
   }
   /** `{ binary: true }`: binary messages go beside the JSON ones, both ways. */
   readonly websocket?: true | { readonly binary?: boolean }
@@ -69,3 +80,13 @@ export type ClientSends<C extends WebSocketContract, P extends SchemaTypes = Car
 /** What a client gets: what the server sends. Binary messages are ArrayBuffers, as in a browser. */
 export type ClientGets<C extends WebSocketContract, P extends SchemaTypes = CarriedTypes> =
   MessageSchemas<C> extends { readonly send: infer S } ? Apply<P, S> | IfBinary<C, ArrayBuffer> : string | ArrayBuffer
+
+/** What a client may ask for: `{ [name]: { request, reply } }` as types. */
+export type ClientRequests<C extends WebSocketContract, P extends SchemaTypes = CarriedTypes> =
+  MessageSchemas<C> extends { readonly requests: infer R }
+    ? { [Name in keyof R]: { request: RequestPart<R[Name], 'request', P>, reply: RequestPart<R[Name], 'reply', P> } }
+    : Record<never, never>
+
+/** Nothing at all where there is no schema for what is asked: then there is nothing to say. */
+type RequestPart<R, Part extends string, P extends SchemaTypes> =
+  R extends { readonly [Name in Part]: infer S } ? Apply<P, S> : Part extends 'request' ? undefined : unknown

@@ -1,12 +1,12 @@
 // A topic described once and shared by the server and its clients: how its names are made and what its messages are. Imports nothing
 // at run time, so that a browser can load it; who is subscribed to what is not its business.
-import type { Topic, TopicArguments, TopicHistory } from '../types/topics.ts'
+import type { Topic, TopicArguments, TopicHistory } from '../types/topic.ts'
 import type { CarriedTypes, SchemaTypes } from './contract.ts'
 
 /** What no name may have: control characters, and halves of surrogate pairs, which all become the same character on the wire. */
 const FORBIDDEN = /[\p{Cc}\p{Cs}]/u
 
-export type { Topic, TopicArguments, TopicHistory, TopicParams } from '../types/topics.ts'
+export type { Topic, TopicArguments, TopicHistory, TopicParams } from '../types/topic.ts'
 
 /** A message of a topic. */
 export type TopicMessage<T extends Topic, P extends SchemaTypes = CarriedTypes> =

@@ -2,6 +2,8 @@
 import type { FastifyTypeProvider } from 'fastify'
 import type { CarriedStatic, RawBytes, RawPayload } from './carried.ts'
 
+export type { MessageHandlers, MessageOf, MessageType } from './messages.ts'
+
 /** `schema.websocket` of a route: the schemas of its messages, named from the server's side. */
 export interface WebSocketSchema {
   /** Schema of the messages that the server receives. */
@@ -52,18 +54,3 @@ type MaybePromise<T> = T | Promise<T>
 type RequestOf<P extends FastifyTypeProvider, R> = R extends { request: infer S } ? OrCarried<Validated<P, S>, S> : unknown
 
 type ReplyOf<P extends FastifyTypeProvider, R> = R extends { reply: infer S } ? OrCarried<Serialized<P, S>, S> : unknown
-
-/** The literal values of the discriminator `type` in a union of messages; `string` where nothing is known of the messages. */
-export type MessageType<M> =
-  M extends { type: infer T extends string } ? string extends T ? never : T
-    : [keyof M] extends [never] ? string : never
-
-/** The members of a union of messages whose `type` may be `T`. */
-export type MessageOf<M, T extends string> =
-  M extends { type: infer U } ? T extends U ? M : never
-    : [keyof M] extends [never] ? M : never
-
-/** One handler for each literal `type` of a union of messages; `never` where the messages have none. */
-export type MessageHandlers<M> =
-  [MessageType<M>] extends [never] ? never
-    : { [Member in M as MessageType<Member>]: (message: Member) => unknown }
