@@ -18,7 +18,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   connection: { layers: ['protocol'], packages: ['node:'] },
   hub: { layers: ['connection', 'protocol', 'topic'], packages: ['node:'] },
   validation: { layers: ['protocol'], typesOf: ['connection'], packages: ['node:', '@sinclair/typebox', 'secure-json-parse'] },
-  client: { layers: ['connection', 'protocol', 'validation', 'contract', 'topic'], packages: ['node:'] },
+  client: { layers: ['connection', 'protocol', 'validation', 'contract', 'topic'], packages: ['node:', '@sinclair/typebox'] },
   cli: { layers: ['client', 'connection', 'protocol'], packages: ['node:'] },
   plugin: { layers: ['hub', 'connection', 'protocol', 'validation', 'topic'], packages: ['node:', 'fastify', 'fastify-plugin', '@fastify/error'] },
   // the entry points: names alone, and what a browser can load too
@@ -72,6 +72,27 @@ function judge (path: string, { specifier, isType }: Import): string | undefined
   if (from === 'types') return `${path}: types/ may not import ${target}`
   if (to === from || rule.layers.includes(to) || (isType && rule.typesOf?.includes(to))) return undefined
   return `${path}: ${from} may not import ${target}${isType ? '' : ' at run time'}`
+}
+
+/** What a browser may load: the client's half that knows no platform, and what describes topics. */
+const FOR_BROWSERS = /^lib\/(client\/|topic\.ts$)/
+
+/** Lists what of the modules that an entry loads at run time a browser cannot, or should not have to. */
+function findForeign (entry: string, modules: ReadonlyMap<string, string>): string[] {
+  const faults: string[] = []
+  const seen = new Set([entry])
+  // A set goes on with what is added meanwhile.
+  for (const path of seen) {
+    const source = modules.get(path) ?? ''
+    if (!FOR_BROWSERS.test(path)) faults.push(`${path}: not for a browser`)
+    if (/\b(Buffer|process|require|__dirname)\b/.test(source.replaceAll(/\/\*[^]*?\*\/|(?<=^|\s)\/\/.*$/gm, ''))) faults.push(`${path}: names what only Node has`)
+    for (const { specifier, isType } of readImports(path, source)) {
+      if (isType) continue
+      if (specifier.startsWith('.')) seen.add(new URL(specifier, `file:///${path}`).pathname.slice(1))
+      else faults.push(`${path}: imports ${specifier}`)
+    }
+  }
+  return faults
 }
 
 /** True for a module that leaves nothing to run: there is nothing to test either. */
@@ -146,6 +167,18 @@ t.test('the rules are seen to fail', async t => {
   }
 })
 
+t.test('what a browser loads is seen to fail', async t => {
+  const entry = 'lib/client/browser.ts'
+  const rows: ReadonlyArray<{ name: string, source: string, other?: string, want: string[] }> = [
+    { name: 'its own kind', source: "import { a } from './a.ts'\nimport type { Socket } from 'node:net'\n// process", want: [] },
+    { name: 'a module of Node behind another', source: "import { a } from './a.ts'", other: "export { Socket } from 'node:net'", want: ['lib/client/a.ts: imports node:net'] },
+    { name: 'a package', source: "import { Type } from '@sinclair/typebox'", want: [`${entry}: imports @sinclair/typebox`] },
+    { name: 'the engine', source: "import { Connection } from '../connection/connection.ts'", want: ['lib/connection/connection.ts: not for a browser'] },
+    { name: 'a global of Node', source: 'const empty = Buffer.alloc(0)', want: [`${entry}: names what only Node has`] }
+  ]
+  for (const { name, source, other = '', want } of rows) t.strictSame(findForeign(entry, new Map([[entry, source], ['lib/client/a.ts', other]])), want, name)
+})
+
 t.test('the house stands as it was drawn', async t => {
   const root = new URL('../../', import.meta.url)
   const list = (folder: string): string[] => readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
@@ -154,4 +187,6 @@ t.test('the house stands as it was drawn', async t => {
   t.ok(modules.size > 40, `${modules.size} modules`)
   t.ok([...modules].flatMap(([path, source]) => readImports(path, source)).length > 100, 'and their imports')
   t.strictSame(findFaults(modules, new Set(list('test'))), [])
+  t.strictSame(findForeign('lib/client/browser.ts', modules), [])
+  t.not(findForeign('lib/client/node.ts', modules).length, 0)
 })

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { CLIENT_FAULTS } from '../../lib/client/errors.ts'
 import { TopicError } from '../../lib/contract.ts'
 import { LIMIT_ERRORS } from '../../lib/connection/limit-error.ts'
 import { PLUGIN_ERRORS } from '../../lib/plugin/errors.ts'
@@ -15,7 +16,7 @@ for (const [, code = '', paragraph = ''] of page.matchAll(/^### (\w+)\n\n(.+)$/g
 
 t.test('docs/errors.md has a paragraph for each code, and none for others', async (t) => {
   const codes = [PROTOCOL_ERRORS, LIMIT_ERRORS, USAGE_ERRORS, HANDSHAKE_ERRORS, PLUGIN_ERRORS].flatMap((table) => Object.keys(table))
-  codes.push(new InvalidMessageError(1008, []).code, new InvalidSendError([]).code, new TopicError().code)
+  codes.push(new InvalidMessageError(1008, []).code, new InvalidSendError([]).code, new TopicError().code, ...CLIENT_FAULTS.map((fault) => `FST_WS_CLIENT_${fault}`))
   t.same([...paragraphs.keys()].toSorted(), codes.toSorted())
 })
 

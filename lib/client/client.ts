@@ -1,0 +1,324 @@
+// A client as the application sees it: its messages, requests and subscriptions, over one connection after the other. Knows neither
+// Node nor a browser; what it is typed as is in types.ts.
+import { fillTopic } from '../topic.ts'
+import type { Topic } from '../topic.ts'
+import type { WebSocketContract } from '../contract.ts'
+import { Calls } from './calls.ts'
+import type { Waiter } from './calls.ts'
+import { defer } from './deferred.ts'
+import { ClientError, RequestError } from './errors.ts'
+import { Inbox } from './inbox.ts'
+import type { Listener } from './inbox.ts'
+import { Link } from './link.ts'
+import type { LinkEvents } from './link.ts'
+import { readOptions } from './options.ts'
+import type { AnyConnectOptions } from './options.ts'
+import { OutgoingQueue } from './outgoing-queue.ts'
+import type { Payload } from './outgoing-queue.ts'
+import { Pinger } from './pinger.ts'
+import { Subscriptions } from './subscriptions.ts'
+import type { Control, SubscriptionsOwner, TopicSubscription } from './subscriptions.ts'
+import type { ClientClose, ClientRetry, ClientState, ClientValidator, Published, RequestOptions, SubscribeOptions } from './types.ts'
+import type { Platform } from './wire.ts'
+
+/** Messages that may wait for slow handlers before the connection is not read any more, where that can be had. */
+const MOST_WAITING = 16
+
+/** In the text of every control message, whatever the order of its fields. */
+const CONTROL_MARK = '"ws:'
+
+/** Calls have numbers from 1 on; what answers is not looked at, as long as it comes. */
+const PING = '{"type":"ws:ping","id":0}'
+
+type MessageSchemas = NonNullable<NonNullable<WebSocketContract['schema']>['websocket']>
+
+/** Methods that are not in the public types are for the link, and for subscriptions. */
+export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
+  readonly #schemas: MessageSchemas
+  /** Bytes go beside the JSON messages. */
+  readonly #takesBinary: boolean
+  readonly #validate: ClientValidator | undefined
+  readonly #link: Link
+  readonly #queue: OutgoingQueue
+  readonly #queueBytes: number
+  readonly #calls = new Calls()
+  readonly #subscriptions: Subscriptions
+  readonly #pinger: Pinger | undefined
+  readonly #closed = defer<ClientClose>()
+  #opened = defer()
+  /** Of the signal. */
+  readonly #letGo: () => void
+  #hasBeenOpen = false
+  #isPaused = false
+
+  /** @throws {ClientError} `FST_WS_CLIENT_OPTION` */
+  constructor (contract: WebSocketContract, options: AnyConnectOptions, platform: Platform) {
+    super()
+    const settings = readOptions(contract, options, platform)
+    this.#schemas = contract.schema?.websocket ?? {}
+    this.#takesBinary = (contract.websocket as { readonly binary?: boolean } | undefined)?.binary === true // `true` has no such property
+    this.#validate = options.validate
+    this.#queue = new OutgoingQueue(settings.queue)
+    this.#queueBytes = settings.queue.bytes
+    this.#link = new Link(settings, this)
+    this.#subscriptions = new Subscriptions(this)
+    const { ping } = settings
+    this.#pinger = ping && new Pinger(ping, () => this.#link.wire?.send(PING), () => this.#link.drop(new ClientError('SILENT', 'no pong')))
+    const { signal } = options
+    const onAbort = (): void => this.#link.abort(signal?.reason)
+    this.#letGo = () => signal?.removeEventListener('abort', onAbort)
+    if (signal?.aborted) return onAbort() as never
+    signal?.addEventListener('abort', onAbort)
+    this.#link.start()
+  }
+
+  get state (): ClientState {
+    return this.#link.state
+  }
+
+  get protocol (): string {
+    return this.#link.wire?.protocol ?? ''
+  }
+
+  get opened (): Promise<void> {
+    return this.#opened.promise
+  }
+
+  get closed (): Promise<ClientClose> {
+    return this.#closed.promise
+  }
+
+  get queued (): number {
+    return this.#queue.length
+  }
+
+  get bufferedAmount (): number {
+    return this.#link.wire?.bufferedAmount ?? 0
+  }
+
+  handle (handlers: Readonly<Record<string, (message: never) => unknown>>): this {
+    return this.on('message', (message: { readonly type?: unknown }, isBinary: boolean) => {
+      if (isBinary) return undefined
+      const type = String(message?.type)
+      if (!Object.hasOwn(handlers, type)) throw new ClientError('NO_HANDLER', type)
+      return handlers[type]!(message as never) // the key says which type the message has
+    })
+  }
+
+  send (message: unknown): boolean {
+    const schema = this.#schemas.receive
+    const bytes = toBytes(message)
+    if (schema === undefined || (bytes !== undefined && this.#takesBinary)) {
+      if (bytes === undefined && typeof message !== 'string') throw new ClientError('INVALID_SEND', typeof message)
+      return !this.#put(bytes ?? message as string) // as was just seen
+    }
+    this.#check(schema, message)
+    return !this.#put(encode(message))
+  }
+
+  async request (method: string, payload?: unknown, options?: RequestOptions): Promise<unknown> {
+    const schemas = this.#schemas.requests?.[method]
+    this.#check(schemas?.request, payload)
+    const reply = await this.#ask({ type: 'ws:request', method, payload }, options)
+    this.#check(schemas?.reply, reply, 'INVALID_MESSAGE')
+    return reply
+  }
+
+  async subscribe (topic: string | Topic, ...args: unknown[]): Promise<TopicSubscription> {
+    const params = typeof args[0] === 'function' ? undefined : args.shift()
+    const [listener, options] = args as [Listener | undefined, SubscribeOptions | undefined] // what the overloads let through
+    this.#checkNotClosed()
+    return await this.#subscriptions.open(nameOf(topic, params), { listener, data: options?.data, schema: (topic as Topic).schema }) // a string has none
+  }
+
+  async publish (topic: string | Topic, ...args: unknown[]): Promise<Published> {
+    const name = nameOf(topic, (topic as Topic).name?.includes(':') ? args.shift() : undefined) // as above
+    const [message, options] = args as [unknown, RequestOptions | undefined]
+    this.#check((topic as Topic).schema, message)
+    const { epoch, offset } = await this.#ask<Control & Published>({ type: 'ws:publish', topic: name, message }, options)
+    this.#subscriptions.onPublished(name, epoch, offset)
+    return { epoch, offset }
+  }
+
+  close (code = 1000, reason = ''): void {
+    this.#link.close(code, reason)
+    this.clear()
+  }
+
+  /** For subscriptions: what they ask for is of no use on another connection. */
+  get isOpen (): boolean {
+    return this.#link.isOpen
+  }
+
+  /** Asks, on this connection or the next, and waits for the answer. */
+  #ask<Answer> (control: Control, options?: RequestOptions): Promise<Answer> {
+    return new Promise((resolve, reject) => { this.call(control, { resolve, reject }, options) })
+  }
+
+  /** As `#ask`, for who must know at once. */
+  call (control: Control, waiter: Waiter, options?: RequestOptions): void {
+    this.#calls.open((id, onSend) => this.#put(encode({ ...control, id }), onSend), waiter, options)
+    this.onChange()
+  }
+
+  /**
+   * Hands a payload to the connection, or keeps it.
+   *
+   * @returns `undefined` if it was handed over, else what takes it back
+   */
+  #put (data: Payload, onSend?: () => void): (() => void) | undefined {
+    this.#checkNotClosed()
+    const link = this.#link
+    if (!link.isOpen) return this.#queue.push(data, onSend)
+    if (this.bufferedAmount > this.#queueBytes) throw new ClientError('QUEUE_FULL', `${this.bufferedAmount} bytes`)
+    onSend?.()
+    link.wire?.send(data)
+    return undefined
+  }
+
+  #checkNotClosed (): void {
+    if (this.state.startsWith('clos')) throw new ClientError('CLOSED', this.state)
+  }
+
+  onOpen (): void {
+    const link = this.#link
+    // Subscriptions first, so that they miss nothing of what the queue brings about.
+    this.#subscriptions.renew()
+    this.#queue.flush((data) => link.wire?.send(data))
+    this.#pinger?.start()
+    const reconnected = this.#hasBeenOpen
+    this.#hasBeenOpen = true
+    this.#opened.resolve()
+    this.emit('open', { reconnected })
+  }
+
+  onLost (): void {
+    this.#pinger?.stop()
+    this.#isPaused = false
+    this.#opened = defer()
+    this.#calls.rejectAll((sent) => sent ? new ClientError('LOST', 'sent', { sent }) : undefined)
+  }
+
+  onRetry (retry: ClientRetry): void {
+    if (retry.error !== undefined) this.emit('error', retry.error)
+    this.emit('reconnecting', retry)
+  }
+
+  onClosed (link: Omit<ClientClose, 'unsent'>): void {
+    const end = { ...link, unsent: this.#queue.length }
+    const { code, reason, error } = end
+    this.#letGo()
+    this.#closed.resolve(end)
+    const makeError = (sent = false): ClientError => new ClientError('CLOSED', `${code} ${reason}`, { cause: error, sent })
+    this.#opened.reject(error ?? makeError())
+    this.#calls.rejectAll(makeError)
+    this.#subscriptions.close(makeError())
+    this.#queue.clear()
+    if (error instanceof Error && end.initiator === 'remote') this.emit('error', error)
+    this.emit('close', code, reason, end)
+    this.end()
+  }
+
+  onMessage (data: string | ArrayBuffer): void {
+    this.#pinger?.noteLife()
+    const schema = this.#schemas.send
+    const isBinary = typeof data !== 'string'
+    let message: unknown = data
+    // On a raw route most texts are no JSON, and nobody asks them to be.
+    if (!isBinary && (schema !== undefined || data.includes(CONTROL_MARK))) {
+      const value = decode(data)
+      if (isControl(value)) return this.#onControl(value)
+      if (schema !== undefined) message = value
+    }
+    if (schema !== undefined && !(isBinary && this.#takesBinary)) {
+      if (isBinary) return this.#onInvalid(1003, new ClientError('INVALID_MESSAGE', 'binary'))
+      if (message === undefined) return this.#onInvalid(1007, new ClientError('INVALID_MESSAGE', 'not JSON'))
+      if (!this.isValid(schema, message)) return
+    }
+    this.receive(message, isBinary)
+  }
+
+  #onControl (control: Control): void {
+    const { type, id, payload, error } = control
+    if (type === 'ws:message') this.#subscriptions.onMessage(control)
+    else if (type === 'ws:reply') this.#calls.resolve(id, payload)
+    else if (type === 'ws:ack') this.#calls.resolve(id, control)
+    else if (type === 'ws:error') {
+      const reason = new RequestError(error)
+      if (!this.#calls.reject(id, reason)) this.emit('error', reason)
+    } else if (type !== 'ws:pong') this.#subscriptions.onPresence(control)
+  }
+
+  /** Lets the server wait while handlers are busy, unless one of them may wait for the server. */
+  override onChange (): void {
+    const mustPause = this.waiting > MOST_WAITING && this.#calls.size + this.#subscriptions.size === 0 && this.isHeard('message')
+    if (mustPause === this.#isPaused) return
+    this.#isPaused = mustPause
+    this.#link.wire?.[mustPause ? 'pause' : 'resume']?.()
+  }
+
+  override onUnheard (): void {
+    this.emit('error', new ClientError('UNHEARD', 'message'))
+  }
+
+  /** What a listener threw must not vanish: where nobody listens for errors, or that one threw, it is thrown. */
+  override onFault (reason: unknown, event?: string): void {
+    if (event !== 'error' && this.isHeard('error')) this.emit('error', reason instanceof Error ? reason : new Error(String(reason), { cause: reason }))
+    else queueMicrotask(() => { throw reason })
+  }
+
+  /** Throws what the validator throws. */
+  #check (schema: unknown, message: unknown, fault: 'INVALID_SEND' | 'INVALID_MESSAGE' = 'INVALID_SEND'): void {
+    if (schema !== undefined) this.#validate?.(schema, message, fault)
+  }
+
+  isValid (schema: unknown, message: unknown): boolean {
+    try {
+      this.#check(schema, message, 'INVALID_MESSAGE')
+      return true
+    } catch (error) {
+      this.#onInvalid(1008, error as Error)
+      return false
+    }
+  }
+
+  /** A server that breaks its contract will do so again: unless somebody takes over, that is the end. */
+  #onInvalid (closeCode: number, error: Error): void {
+    if (this.isHeard('invalid')) {
+      this.emit('invalid', error)
+      return
+    }
+    this.emit('error', error)
+    this.#link.close(closeCode, '', error)
+  }
+}
+
+function isControl (message: unknown): message is Control {
+  const type = (message as { readonly type?: unknown } | null | undefined)?.type // which no string or number has
+  return typeof type === 'string' && type.startsWith('ws:')
+}
+
+function nameOf (topic: string | Topic, params: unknown): string {
+  return typeof topic === 'string' ? topic : fillTopic(topic.name, params as object | undefined, (fault) => new ClientError('OPTION', fault)) // it looks at each
+}
+
+function toBytes (message: unknown): Uint8Array | undefined {
+  if (!(message instanceof ArrayBuffer || ArrayBuffer.isView(message))) return undefined
+  const { buffer = message as ArrayBuffer, byteOffset, byteLength } = message as Uint8Array // an ArrayBuffer has the last of these alone
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
+/** @returns `undefined`, which JSON cannot express, for what is none */
+function decode (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function encode (message: unknown): string {
+  const text = JSON.stringify(message) as string | undefined // which is what it gives for a function, say
+  if (text === undefined) throw new ClientError('INVALID_SEND', typeof message)
+  return text
+}

@@ -1,0 +1,145 @@
+// Listeners by event, and messages on their way to them: one after the other, so that the listeners of one settle before the next
+// one's are called. Owns who is called, what waits, and the loops that pull (`for await`); knows nothing of connections. What is not in
+// the public types is for whoever fills it.
+
+/** A listener of any event: its event says what it is called with. */
+export type Listener = (...args: never[]) => unknown
+
+/** Messages that wait for a first listener; more are thrown away. */
+const MOST_UNHEARD = 1_000
+
+/** What is called once stands for the listener that was given. */
+type Entry = Listener & { of?: Listener }
+
+export abstract class Inbox {
+  /** Lists are never changed, only replaced: while one is gone through, others may come and go. */
+  readonly #listeners = new Map<string, readonly Entry[]>()
+  #waiting: Array<readonly [message: unknown, isBinary: boolean]> = []
+  #isBusy = false
+  #hasEnded = false
+  /** Wakes each loop. */
+  readonly #loops = new Set<() => void>()
+
+  /** Called with what a listener of `event` threw or rejected with. */
+  abstract onFault (reason: unknown, event: string): void
+  /** Called when a message is thrown away, as too many wait for a first listener. */
+  abstract onUnheard (): void
+  /** Called when more or fewer messages wait. */
+  onChange (): void {}
+
+  on (event: string, listener: Listener): this {
+    this.#listeners.set(event, [...this.#listeners.get(event) ?? [], listener])
+    // In a moment, so that those that are added together hear the same.
+    queueMicrotask(() => this.#deliver())
+    return this
+  }
+
+  once (event: string, listener: Listener): this {
+    const entry: Entry = (...args) => {
+      this.off(event, entry)
+      return listener(...args)
+    }
+    entry.of = listener
+    return this.on(event, entry)
+  }
+
+  off (event: string, listener: Listener): this {
+    const left = this.#listeners.get(event)?.filter((entry) => entry !== listener && entry.of !== listener) ?? []
+    if (left.length > 0) this.#listeners.set(event, left)
+    else this.#listeners.delete(event)
+    return this
+  }
+
+  /** Pulls messages; one counts as handled when the next one is asked for. */
+  async * [Symbol.asyncIterator] (): AsyncGenerator<unknown, undefined, undefined> {
+    const ready: Array<readonly [message: unknown, done: () => void]> = []
+    let wake = (): void => {}
+    const listener = (message: unknown): Promise<void> => new Promise((resolve) => {
+      ready.push([message, resolve])
+      wake()
+    })
+    const onEnd = (): void => wake()
+    this.#loops.add(onEnd)
+    this.on('message', listener)
+    try {
+      while (true) {
+        const [first] = ready
+        if (first !== undefined) {
+          yield first[0]
+          ready.shift()
+          first[1]()
+        } else if (this.#isOver) return
+        else await new Promise<void>((resolve) => { wake = resolve })
+      }
+    } finally {
+      this.#loops.delete(onEnd)
+      this.off('message', listener)
+      for (const [, done] of ready) done()
+    }
+  }
+
+  /** Messages that wait for their turn. */
+  get waiting (): number {
+    return this.#waiting.length
+  }
+
+  /** Tells whether there are listeners of `event`, or of `event:<type>`. */
+  isHeard (event: string): boolean {
+    return [...this.#listeners.keys()].some((name) => name.startsWith(event))
+  }
+
+  /** @returns a promise when a listener returned one: it resolves when all have settled */
+  emit (event: string, ...args: unknown[]): Promise<unknown> | undefined {
+    let pending: Array<Promise<unknown>> | undefined
+    const onFault = (reason: unknown): void => this.onFault(reason, event)
+    for (const listener of this.#listeners.get(event) ?? []) {
+      try {
+        const result = listener(...args as never[]) // the event's name says which they are
+        if (result instanceof Promise) (pending ??= []).push(result.catch(onFault))
+      } catch (reason) {
+        onFault(reason)
+      }
+    }
+    return pending && Promise.all(pending)
+  }
+
+  receive (message: unknown, isBinary = false): void {
+    if (this.#waiting.length < MOST_UNHEARD || this.isHeard('message')) {
+      this.#waiting.push([message, isBinary])
+      this.#deliver()
+    } else this.onUnheard()
+  }
+
+  /** No message will come any more: what waits is still delivered, then loops end. */
+  end (): void {
+    this.#hasEnded = true
+    this.#deliver()
+  }
+
+  /** Throws away what waits. */
+  clear (): void {
+    this.#waiting = []
+  }
+
+  get #isOver (): boolean {
+    return this.#hasEnded && !this.#isBusy && this.#waiting.length === 0
+  }
+
+  #deliver (): void {
+    while (!this.#isBusy && this.#waiting.length > 0 && this.isHeard('message')) {
+      const [message, isBinary] = this.#waiting.shift()!
+      this.#isBusy = true
+      const type = (message as { readonly type?: unknown } | null)?.type // which no string or number has
+      const pending = [this.emit('message', message, isBinary), this.emit(`message:${String(type)}`, message)].filter(Boolean)
+      if (pending.length === 0) this.#isBusy = false
+      else {
+        Promise.all(pending).then(() => {
+          this.#isBusy = false
+          this.#deliver()
+        })
+      }
+    }
+    this.onChange()
+    if (this.#isOver) for (const wake of this.#loops) wake()
+  }
+}

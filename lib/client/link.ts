@@ -1,0 +1,163 @@
+// One connection after the other: when to connect, when to give up, when it is over. Owns the state and its timers; what goes over a
+// connection is not its business.
+import { drawDelay } from './backoff.ts'
+import type { BackoffTimes } from './backoff.ts'
+import { ClientError } from './errors.ts'
+import type { ClientClose, ClientRetry, ClientState } from './types.ts'
+import type { Loss, Wire, WireEvents, WireTarget } from './wire.ts'
+
+/** Times in ms. */
+export interface LinkSettings {
+  readonly reconnect: (BackoffTimes & { readonly maxAttempts: number, readonly resetAfter: number }) | false
+  readonly handshakeTimeout: number
+  readonly closeTimeout: number
+  isTerminal (loss: Loss): boolean
+  /** Says where to connect to, anew for each attempt. */
+  describe (): Promise<WireTarget>
+  open (target: WireTarget, events: WireEvents): Wire
+}
+
+export interface LinkEvents {
+  onOpen (): void
+  onMessage (data: string | ArrayBuffer): void
+  /** It was open. Called before `onRetry` and `onClosed`. */
+  onLost (): void
+  onRetry (retry: ClientRetry): void
+  onClosed (end: Omit<ClientClose, 'unsent'>): void
+}
+
+const ABNORMAL = { code: 1006, reason: '', wasClean: false } as const
+
+export class Link {
+  readonly #settings: LinkSettings
+  readonly #events: LinkEvents
+  #state: ClientState = 'connecting'
+  #wire: Wire | undefined
+  /** What an attempt of another number still tells is for nobody. */
+  #attempt = 0
+  /** Attempts in a row that have led to no lasting connection. */
+  #failures = 0
+  #openedAt = 0
+  /** Of the state: the attempt's deadline, the wait for the next one, the deadline of closing. */
+  #timer: ReturnType<typeof setTimeout> | undefined
+  /** Why this side closes. */
+  #fault: Error | undefined
+
+  constructor (settings: LinkSettings, events: LinkEvents) {
+    this.#settings = settings
+    this.#events = events
+  }
+
+  get state (): ClientState {
+    return this.#state
+  }
+
+  /** True when what is sent goes to a connection. */
+  get isOpen (): boolean {
+    return this.#state === 'open' && this.#wire?.isOpen === true
+  }
+
+  /** The connection, or the one that may become one; the last one when there is none. */
+  get wire (): Wire | undefined {
+    return this.#wire
+  }
+
+  /** Begins the first attempt. */
+  start (): void {
+    this.#connect()
+  }
+
+  /**
+   * Closes for good.
+   *
+   * @param fault - what the server did wrong, if it is that
+   */
+  close (code: number, reason: string, fault?: Error): void {
+    if (this.#state.startsWith('clos')) return
+    this.#fault = fault
+    if (this.#state !== 'open') return this.#finish({ code, reason, wasClean: false, initiator: 'local', error: fault })
+    // It may throw, and then nothing has happened.
+    this.#wire?.close(code, reason)
+    this.#state = 'closing'
+    this.#setTimer(this.#settings.closeTimeout, () => this.drop())
+  }
+
+  /** Gives up a connection that is dead. */
+  drop (error?: Error): void {
+    if (!/closed|waiting/.test(this.#state)) this.#onLoss({ ...ABNORMAL, error })
+  }
+
+  /** Closes for good, without waiting for anybody. */
+  abort (reason: unknown): void {
+    if (this.#state === 'closed') return
+    // Told, but not waited for.
+    const wire = this.#wire
+    if (this.#state === 'open') {
+      this.#wire = undefined
+      wire?.close(1000)
+    }
+    this.#finish({ ...ABNORMAL, initiator: 'local', error: reason })
+  }
+
+  #connect (): void {
+    this.#state = 'connecting'
+    const attempt = ++this.#attempt
+    const { handshakeTimeout } = this.#settings
+    this.#setTimer(handshakeTimeout, () => this.drop(new ClientError('UNREACHABLE', `in ${handshakeTimeout} ms`)))
+    const ifCurrent = <Args extends unknown[]>(callback: (...args: Args) => void) => (...args: Args): void => {
+      if (attempt === this.#attempt) callback(...args)
+    }
+    this.#settings.describe().then(ifCurrent((target) => {
+      this.#wire = this.#settings.open(target, {
+        onOpen: ifCurrent(() => this.#onOpen()),
+        onMessage: ifCurrent((data: string | ArrayBuffer) => this.#events.onMessage(data)),
+        onClose: ifCurrent((loss: Loss) => this.#onLoss(loss))
+      })
+    })).catch(ifCurrent((reason: unknown) => this.drop(reason instanceof Error ? reason : new ClientError('UNREACHABLE', reason))))
+  }
+
+  #onOpen (): void {
+    this.#setTimer()
+    this.#state = 'open'
+    this.#openedAt = Date.now()
+    this.#events.onOpen()
+  }
+
+  #onLoss (loss: Loss): void {
+    const state = this.#state
+    const { reconnect, isTerminal } = this.#settings
+    // From here on the old one is not heard.
+    this.#attempt++
+    this.#setTimer()
+    this.#wire?.terminate()
+    if (state === 'closing') return this.#finish({ ...loss, initiator: 'local', error: this.#fault ?? loss.error })
+    if (state === 'open') {
+      if (reconnect !== false && Date.now() - this.#openedAt >= reconnect.resetAfter) this.#failures = 0
+      // Not open for those who ask while they are told.
+      this.#state = 'waiting'
+      this.#events.onLost()
+      if (this.state !== 'waiting') return
+    }
+    if (reconnect === false || this.#failures >= reconnect.maxAttempts || isTerminal(loss)) return this.#finish({ ...loss, initiator: 'remote' })
+    const delay = drawDelay(this.#failures, reconnect)
+    this.#failures++
+    this.#state = 'waiting'
+    this.#setTimer(delay, () => this.#connect())
+    this.#events.onRetry({ ...loss, attempt: this.#failures, delay })
+  }
+
+  #finish (end: Omit<ClientClose, 'unsent'>): void {
+    this.#attempt++
+    this.#setTimer()
+    this.#wire?.terminate()
+    const wasOpen = /open|closing/.test(this.#state)
+    this.#state = 'closed'
+    if (wasOpen) this.#events.onLost()
+    this.#events.onClosed(end)
+  }
+
+  #setTimer (delay?: number, callback?: () => void): void {
+    clearTimeout(this.#timer)
+    if (callback !== undefined) this.#timer = setTimeout(callback, delay)
+  }
+}

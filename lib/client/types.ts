@@ -1,0 +1,358 @@
+// The client's public types: what `connect` takes and gives, typed by the contract. Knows neither Node nor a browser.
+import type { ClientGets, ClientRequests, ClientSends, CarriedTypes, SchemaTypes, WebSocketContract } from '../contract.ts'
+import type { Topic, TopicMessage, TopicParams } from '../topic.ts'
+import type { MessageHandlers, MessageOf, MessageType } from '../../types/messages.ts'
+
+/** A value, or a function that gives one for each attempt to connect. */
+export type PerAttempt<T> = T | (() => T | Promise<T>)
+
+/** When to connect again. Times in ms. */
+export interface ReconnectOptions {
+  /** What the first wait is at most; each is drawn from nothing to twice the most of the one before. Default: 500. */
+  readonly minDelay?: number
+  /** What any wait is at most. Default: 30,000. */
+  readonly maxDelay?: number
+  /** Attempts in a row that may fail before the client closes. Default: Infinity. */
+  readonly maxAttempts?: number
+  /** How long a connection must have been open for the next wait to be a first one again. Default: 5,000. */
+  readonly resetAfter?: number
+  /**
+   * Decides whether an end is for good; `undefined` leaves it to the default. That is: close codes 1000, 1003, 1007, 1008, 1009 and
+   * 1010, and HTTP answers (Node only) from 400 to 499 but 408, 425 and 429.
+   *
+   * @param error - a refusal has its `statusCode`
+   */
+  isTerminal? (code: number, reason: string, error: Error | undefined): boolean | undefined
+}
+
+/** What waits at most while there is no connection; the bytes also bound what waits in an open one. */
+export interface QueueOptions {
+  /** Default: 1,000. */
+  readonly messages?: number
+  /** Of payloads, as UTF-8. Default: 1,048,576. */
+  readonly bytes?: number
+}
+
+/** When to look whether the server is still there. Times in ms. */
+export interface PingOptions {
+  /** Default: 25,000. */
+  readonly interval?: number
+  /** How long nothing may come after a ping. Default: 20,000. */
+  readonly timeout?: number
+  /**
+   * Pings are messages, `{ type: 'ws:ping', id }`, which the server must know how to answer: the only ones that a browser can send.
+   * Default: false, and then Node sends those of the protocol, a browser none.
+   */
+  readonly application?: boolean
+}
+
+/** Of permessage-deflate (RFC 7692), in the names of a route's options. */
+export interface ClientDeflateOptions {
+  readonly threshold?: number
+  readonly level?: number
+  readonly memLevel?: number
+  readonly serverNoContextTakeover?: boolean
+  readonly clientNoContextTakeover?: boolean
+  readonly serverMaxWindowBits?: number
+  readonly clientMaxWindowBits?: number
+}
+
+type Secret = string | Uint8Array
+
+/** What `tls.connect` of Node takes; the commonest by name. */
+export interface ClientTlsOptions {
+  readonly ca?: Secret | readonly Secret[]
+  readonly cert?: Secret
+  readonly key?: Secret
+  readonly pfx?: Secret
+  readonly passphrase?: string
+  readonly servername?: string
+  readonly rejectUnauthorized?: boolean
+  readonly [option: string]: unknown
+}
+
+/** The constructor of a WHATWG WebSocket. */
+export interface WebSocketConstructor {
+  new (url: string, protocols?: string[]): object
+}
+
+/**
+ * Checks values by schemas: `typebox()` of `fastify-typed-websocket/client/typebox`, or a function of the application's own, which
+ * throws. What it throws is thrown by `send`, or told as `invalid`.
+ */
+export interface ClientValidator {
+  (schema: unknown, value: unknown, fault: 'INVALID_SEND' | 'INVALID_MESSAGE'): void
+}
+
+/** What the client has been told, whatever the contract is. */
+export interface ConnectSettings {
+  /**
+   * Where the server is: http(s) or ws(s), with a path if the server's is not the root. In a page it may be left out and is
+   * the page's own origin. A function is called for each attempt.
+   */
+  readonly baseUrl?: PerAttempt<string | URL>
+  /** Subprotocols, the preferred one first. */
+  readonly protocols?: string | readonly string[]
+  /** Node only, for a browser has no way to send any. */
+  readonly headers?: PerAttempt<Readonly<Record<string, string | readonly string[]>>>
+  /** A bearer token, asked for at each attempt: Node sends it in `Authorization`, a browser as the subprotocol behind `bearer`. */
+  readonly auth?: () => string | Promise<string>
+  /** False: the first connection is the last one. Default: it reconnects. */
+  readonly reconnect?: boolean | ReconnectOptions
+  readonly queue?: QueueOptions
+  readonly ping?: boolean | 'application' | PingOptions
+  /** Ends the client when it is aborted, in whatever state. */
+  readonly signal?: AbortSignal
+  /** How long an attempt may take, functions of these options included. Default: 10,000. */
+  readonly handshakeTimeout?: number
+  /** How long the server may take to answer a Close frame. Default: 5,000. */
+  readonly closeTimeout?: number
+  /** Checks what is sent and what comes. Default: nothing is checked here, for the server does. */
+  readonly validate?: ClientValidator
+  /** Node only: compresses messages if the server agrees. Default: false. */
+  readonly perMessageDeflate?: boolean | ClientDeflateOptions
+  /** Node only: most bytes of a message that comes. Default: 104,857,600. */
+  readonly maxPayload?: number
+  /** Node only: for `tls.connect`. */
+  readonly tls?: ClientTlsOptions
+  /** Takes the place of the global one in a browser, and of this package's own engine in Node. */
+  readonly webSocket?: WebSocketConstructor
+}
+
+type IsAny<T> = 0 extends 1 & T ? true : false
+
+/** The contract's schema of that name as a type; `unknown` where there is none. */
+type PartOf<C extends WebSocketContract, Name extends 'params' | 'querystring', P extends SchemaTypes> =
+  NonNullable<C['schema']> extends { readonly [N in Name]: infer S } ? (P & { schema: S })['type'] : unknown
+
+type UrlValue = string | number | boolean
+
+/** Names of the parameters of a path. */
+type PathParam<Path extends string> =
+  Path extends `${infer Segment}/${infer Rest}` ? PathParam<Segment> | PathParam<Rest>
+    : Path extends `${string}:${infer Param}` ? PlainName<Param> : never
+
+/** Only names that nothing stands behind; others are not told apart. */
+type PlainName<Param extends string> = Param extends `${string}${'(' | '?' | '-' | '.' | ':'}${string}` ? string : Param
+
+type AnyParams<Path extends string> =
+  string extends Path ? Readonly<Record<string, UrlValue>> | undefined
+    : [PathParam<Path>] extends [never] ? Readonly<Record<string, UrlValue>> | undefined
+      : { readonly [Name in PathParam<Path>]: UrlValue }
+
+/** The path's parameters: by their schema, else by the path itself. */
+type ParamsOf<C extends WebSocketContract, P extends SchemaTypes> =
+  unknown extends PartOf<C, 'params', P> ? AnyParams<C['url']> : PartOf<C, 'params', P>
+
+type QueryOf<C extends WebSocketContract, P extends SchemaTypes> =
+  unknown extends PartOf<C, 'querystring', P>
+    ? Readonly<Record<string, UrlValue | readonly UrlValue[] | undefined>> | undefined
+    : PartOf<C, 'querystring', P>
+
+/** May be left out if nothing in it has to be there. */
+type Field<Name extends string, T> =
+  IsAny<T> extends true ? { readonly [N in Name]?: T }
+    : undefined extends T ? { readonly [N in Name]?: PerAttempt<NonNullable<T>> }
+      : Record<never, never> extends T ? { readonly [N in Name]?: PerAttempt<T> }
+        : { readonly [N in Name]: PerAttempt<T> }
+
+/** What `connect` takes for a contract. */
+export type ConnectOptions<C extends WebSocketContract, P extends SchemaTypes = CarriedTypes> =
+  ConnectSettings & Field<'params', ParamsOf<C, P>> & Field<'query', QueryOf<C, P>>
+
+/** The options as an argument, which may be left out if nothing in them has to be there. */
+export type ConnectArguments<C extends WebSocketContract> =
+  Record<never, never> extends ConnectOptions<C> ? [options?: ConnectOptions<C>] : [options: ConnectOptions<C>]
+
+export type ClientState = 'connecting' | 'open' | 'waiting' | 'closing' | 'closed'
+
+/** How the client came to its end. */
+export interface ClientClose {
+  /** The server's close code, or this side's; 1006 where there was no Close frame. */
+  readonly code: number
+  readonly reason: string
+  readonly wasClean: boolean
+  /** Who ended it: `close`, an aborted signal and a message that does not fit are `local`. */
+  readonly initiator: 'local' | 'remote'
+  /** What went wrong, where that is known; the reason of an aborted signal. */
+  readonly error?: unknown
+  /** Messages that were never sent. */
+  readonly unsent: number
+}
+
+/** What went wrong, and what follows. */
+export interface ClientRetry {
+  /** 1 for the first one in a row. */
+  readonly attempt: number
+  /** Until then, in ms. */
+  readonly delay: number
+  readonly code: number
+  readonly reason: string
+  /** Where it is known: in Node; a browser gives no reason. */
+  readonly error?: Error | undefined
+}
+
+/** Events of a client with what their listeners get, beside `message` and `message:<type>`. */
+export interface ClientEvents {
+  /** There is a connection: subscriptions are asked for anew and the queue is on its way. */
+  open: [details: { readonly reconnected: boolean }]
+  /** There is none any more, or an attempt failed, and another follows. */
+  reconnecting: [details: ClientRetry]
+  /** The end, once. */
+  close: [code: number, reason: string, details: ClientClose]
+  /** A failed attempt, an error that the server told, and what a listener threw: that is thrown where nobody listens. */
+  error: [error: Error]
+  /** A message that is no JSON or does not fit. With a listener it is passed over; without one the client closes. */
+  invalid: [error: Error]
+  /** A subscription was renewed and has missed nothing. */
+  recovered: [topic: string]
+  /** A subscription was renewed and may have missed messages. */
+  lost: [topic: string]
+}
+
+/** How an answer is waited for. */
+export interface RequestOptions {
+  /** Until the answer, time without a connection included, in ms. Default: 30,000. */
+  readonly timeout?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface SubscribeOptions {
+  /** What others see of this subscriber, where the server tells. */
+  readonly data?: unknown
+}
+
+/** Where a publication has its place, if the topic has a history. */
+export interface Published {
+  readonly epoch: string | undefined
+  readonly offset: number | undefined
+}
+
+/** A subscriber of a topic, as the server tells of it. */
+export interface TopicMember {
+  readonly id: string
+  readonly data?: unknown
+}
+
+/** Events of a subscription. */
+export interface SubscriptionEvents<Message> {
+  message: [message: Message]
+  /** The connection was renewed, and all that was missed follows, if anything was. */
+  recovered: [topic: string]
+  /** It was renewed, and messages may have been missed: begin anew. */
+  lost: [topic: string]
+  join: [member: TopicMember]
+  leave: [member: TopicMember]
+  /** The server did not renew it: this is its end. */
+  error: [error: Error]
+}
+
+/** One subscription of a topic; it outlives connections. */
+export interface Subscription<Message = unknown> extends AsyncIterable<Message> {
+  /** The whole name. */
+  readonly topic: string
+  on<E extends keyof SubscriptionEvents<Message>> (event: E, listener: (...args: SubscriptionEvents<Message>[E]) => unknown): this
+  once<E extends keyof SubscriptionEvents<Message>> (event: E, listener: (...args: SubscriptionEvents<Message>[E]) => unknown): this
+  off<E extends keyof SubscriptionEvents<Message>> (event: E, listener: (...args: SubscriptionEvents<Message>[E]) => unknown): this
+  /** Ends it. Resolves when the server knows, or need not be told. */
+  unsubscribe (): Promise<void>
+  [Symbol.asyncIterator] (): AsyncIterableIterator<Message>
+}
+
+type MessageListener<Gets> = (message: Gets, isBinary: boolean) => unknown
+type TypeListener<Gets, T extends string> = (message: NoInfer<MessageOf<Gets, T>>) => unknown
+type EventListener<E extends keyof ClientEvents> = (...args: ClientEvents[E]) => unknown
+
+/** The payload, which may be left out where the contract has no schema for it. */
+type RequestArguments<R> =
+  R extends { request: infer Request }
+    ? undefined extends Request ? [payload?: Request, options?: RequestOptions] : [payload: Request, options?: RequestOptions]
+    : never
+
+type ReplyOf<R> = R extends { reply: infer Reply } ? Reply : never
+
+type TopicListener<T extends Topic> = (message: TopicMessage<T>) => unknown
+
+/** True where a topic's name has no parameter. */
+type IsPlain<T extends Topic> = Record<never, never> extends TopicParams<T['name']> ? true : false
+
+type SubscribeArguments<T extends Topic> =
+  IsPlain<T> extends true
+    ? [listener: TopicListener<T>, options?: SubscribeOptions] | [params?: Record<never, never> | undefined, listener?: TopicListener<T> | undefined, options?: SubscribeOptions]
+    : [params: TopicParams<T['name']>, listener?: TopicListener<T> | undefined, options?: SubscribeOptions]
+
+/** The parameters go before the message where the name has any. */
+type PublishArguments<T extends Topic> =
+  IsPlain<T> extends true
+    ? [message: TopicMessage<T>, options?: RequestOptions]
+    : [params: TopicParams<T['name']>, message: TopicMessage<T>, options?: RequestOptions]
+
+/**
+ * A connection to one route that comes back by itself, typed by the route's contract.
+ *
+ * As any socket it keeps a process of Node alive, also while it waits to reconnect: until it has closed.
+ */
+export interface ClientSocket<C extends WebSocketContract, P extends SchemaTypes = CarriedTypes> extends AsyncIterable<ClientGets<C, P>> {
+  readonly state: ClientState
+  /** The subprotocol that was agreed on, or ''; of the last connection where there is none. */
+  readonly protocol: string
+  /** Resolves with the next connection, or at once if there is one; rejects when the client closes without. */
+  readonly opened: Promise<void>
+  /** Resolves at the end, however it comes. */
+  readonly closed: Promise<ClientClose>
+  /** Messages that wait for a connection. */
+  readonly queued: number
+  /** Bytes that were sent and still wait in this process. */
+  readonly bufferedAmount: number
+
+  on (event: 'message', listener: MessageListener<ClientGets<C, P>>): this
+  on<E extends keyof ClientEvents> (event: E, listener: EventListener<E>): this
+  on<T extends MessageType<ClientGets<C, P>>> (event: `message:${T}`, listener: TypeListener<ClientGets<C, P>, T>): this
+
+  once (event: 'message', listener: MessageListener<ClientGets<C, P>>): this
+  once<E extends keyof ClientEvents> (event: E, listener: EventListener<E>): this
+  once<T extends MessageType<ClientGets<C, P>>> (event: `message:${T}`, listener: TypeListener<ClientGets<C, P>, T>): this
+
+  off (event: 'message', listener: MessageListener<ClientGets<C, P>>): this
+  off<E extends keyof ClientEvents> (event: E, listener: EventListener<E>): this
+  off<T extends MessageType<ClientGets<C, P>>> (event: `message:${T}`, listener: TypeListener<ClientGets<C, P>, T>): this
+
+  /** Listens by message type: every `type` of the union must have its handler, and no other. */
+  handle (handlers: MessageHandlers<ClientGets<C, P>>): this
+
+  /**
+   * Sends one message, or keeps it until there is a connection. Messages leave in call order, each to one connection: what was handed
+   * to one that then breaks is not sent again, and whether it arrived nobody knows.
+   *
+   * @returns true if it was handed to the connection, false if it waits
+   * @throws `FST_WS_CLIENT_QUEUE_FULL`, `FST_WS_CLIENT_CLOSED`; `FST_WS_CLIENT_INVALID_SEND`
+   */
+  send (message: ClientSends<C, P>): boolean
+
+  /**
+   * Asks the server. The answer waits for no handler of messages.
+   *
+   * Rejects with `RequestError`, the server's answer; with `FST_WS_CLIENT_LOST` if the connection broke behind it (`sent` is true);
+   * with `FST_WS_CLIENT_TIMEOUT`, the signal's reason, and where `send` throws. Not sent yet, it waits for the next connection.
+   */
+  request<Name extends keyof ClientRequests<C, P> & string> (name: Name, ...args: RequestArguments<ClientRequests<C, P>[Name]>): Promise<ReplyOf<ClientRequests<C, P>[Name]>>
+
+  /**
+   * Subscribes to a topic, for as long as the client lives. Its messages wait for no handler but its own.
+   *
+   * Resolves when the server has confirmed; rejects with `RequestError` when it refused, and when the client closes before.
+   */
+  subscribe<T extends Topic> (topic: T, ...args: SubscribeArguments<T>): Promise<Subscription<TopicMessage<T>>>
+  subscribe (topic: string, listener: (message: unknown) => unknown, options?: SubscribeOptions): Promise<Subscription>
+  subscribe (topic: string, params?: undefined, listener?: (message: unknown) => unknown, options?: SubscribeOptions): Promise<Subscription>
+
+  /** Publishes to a topic; resolves when the server has taken it, and rejects as `request` does. */
+  publish<T extends Topic> (topic: T, ...args: PublishArguments<T>): Promise<Published>
+  publish (topic: string, message: unknown, options?: RequestOptions): Promise<Published>
+
+  /** Closes for good. What waits is thrown away, and counted in `closed`. Codes: 1000, or 3000 to 4999. */
+  close (code?: number, reason?: string): void
+
+  /** Takes messages one by one, over all connections; the loop ends when the client has closed. */
+  [Symbol.asyncIterator] (): AsyncIterableIterator<ClientGets<C, P>>
+}

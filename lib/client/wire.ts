@@ -1,0 +1,60 @@
+// One connection as a client sees it, whoever makes it: a browser's WebSocket or this package's own engine.
+import type { ConnectSettings } from './types.ts'
+import type { Payload } from './outgoing-queue.ts'
+
+/** Where to connect to, and with what. */
+export interface WireTarget {
+  readonly url: URL
+  readonly protocols: readonly string[]
+  readonly headers: Readonly<Record<string, string | readonly string[]>> | undefined
+  readonly token: string | undefined
+}
+
+/** How a connection, or an attempt to make one, came to its end. */
+export interface Loss {
+  /** 1006 where there was no Close frame. */
+  readonly code: number
+  readonly reason: string
+  readonly wasClean: boolean
+  /** What went wrong, where that is known. */
+  readonly error?: Error | undefined
+}
+
+/** What a wire tells; never while it is made or something is asked of it. */
+export interface WireEvents {
+  onOpen (): void
+  onMessage (data: string | ArrayBuffer): void
+  /** Once, also when it has never been open. Nothing comes after it. */
+  onClose (loss: Loss): void
+}
+
+export interface Wire {
+  /** The subprotocol that was agreed on, or ''. */
+  readonly protocol: string
+  /** False too when it has begun to close and has not told so yet. */
+  readonly isOpen: boolean
+  /** Bytes that were sent and still wait in this process. */
+  readonly bufferedAmount: number
+  send (data: Payload): void
+  /** Starts the closing handshake, with a code that applications may use or one that the platform makes the best of. */
+  close (code?: number, reason?: string): void
+  /** Lets go of it at once; what it still tells is for nobody. */
+  terminate (): void
+  /** Reads no more until `resume`; there where that can be had. */
+  pause? (): void
+  resume? (): void
+}
+
+/** What a client has of the world around it. */
+export interface Platform {
+  /** Where a client without a `baseUrl` connects to. */
+  readonly origin: string | undefined
+  /**
+   * Looks at what only this platform has, or has not.
+   *
+   * @throws {ClientError} `FST_WS_CLIENT_OPTION`
+   */
+  check (options: ConnectSettings): void
+  /** Begins to connect. @throws {ClientError} `FST_WS_CLIENT_OPTION` when no attempt can succeed */
+  open (target: WireTarget, events: WireEvents, options: ConnectSettings): Wire
+}

@@ -1,0 +1,180 @@
+// The client as a page has it: bundled, weighed, and run by a real Chromium.
+import { gzipSync } from 'node:zlib'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import type { BuildResult } from 'esbuild'
+import t from 'tap'
+import type { Page } from 'playwright-core'
+import type * as browserEntry from '../../lib/client/browser.ts'
+import { bearerToken } from '../../lib/index.ts'
+import { startBrowser } from '../example/browser.ts'
+import { makeApp } from '../helpers/app.ts'
+import { ChaosProxy } from '../helpers/chaos-proxy.ts'
+import { ControlServer } from '../helpers/control-server.ts'
+import { ROOT } from '../types/compile.ts'
+
+t.setTimeout(120_000)
+
+/** Bundles a program that imports the browser's entry, as a user's bundler would. */
+async function bundle (program: string): Promise<{ code: string, inputs: string[] }> {
+  const result: BuildResult<{ write: false, metafile: true }> = await build({
+    stdin: { contents: program.replaceAll('$lib', join(ROOT, 'lib')), resolveDir: ROOT, loader: 'ts' },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    metafile: true,
+    write: false
+  })
+  return { code: result.outputFiles[0]?.text ?? '', inputs: Object.keys(result.metafile.inputs) }
+}
+
+const program = await bundle("export * from '$lib/client/browser.ts'\nexport { typebox } from '$lib/client/typebox.ts'")
+
+t.test('the bundle is small, and has nothing of a dependency or of Node in it', async (t) => {
+  const { code, inputs } = await bundle("export { connect } from '$lib/client/browser.ts'")
+  const size = gzipSync(code, { level: 9 }).length
+  t.comment(`${code.length} bytes, ${size} with gzip`)
+  t.ok(size < 6_144, `${size} bytes with gzip`)
+  t.same(inputs.filter((path) => path.includes('node_modules')), [])
+  t.same(inputs.filter((path) => /lib\/(connection|plugin|hub|validation|protocol)\//.test(path)), [])
+  for (const name of ['Buffer', 'process', 'require', 'node:', 'TopicError', 'RefusedError']) t.notOk(new RegExp(`\\b${name}\\b`).test(code), name)
+  const errors = await bundle("export { ClientError } from '$lib/client/browser.ts'")
+  t.ok(errors.code.length < code.length / 10, `what is not used is shaken off: ${errors.code.length} bytes`)
+})
+
+const browser = await startBrowser()
+t.teardown(() => browser.close())
+
+/** A page that has the client as `lib`, on an origin of its own. */
+async function openPage (): Promise<Page> {
+  const { app, listen } = await makeApp(t)
+  app.get('/', async (_request, reply) => reply.type('text/html').send('<!doctype html><link rel="icon" href="data:,"><script type="module">import * as lib from "/lib.js"; window.lib = lib</script>'))
+  app.get('/lib.js', async (_request, reply) => reply.type('text/javascript').send(program.code))
+  app.get('/own/:name', { websocket: true }, (connection, request) => { connection.send((request.params as { name: string }).name) })
+  app.get('/token', { websocket: { protocols: ['bearer'] } }, (connection, request) => { connection.send(String(bearerToken(request))) })
+  await listen()
+  const page = await browser.newPage()
+  t.teardown(() => page.close())
+  await page.goto(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}/`) // it listens on TCP
+  await page.waitForFunction('window.lib')
+  return page
+}
+
+/** What `page` runs, where `lib` is, in place of the names that are imported here. */
+type Lib = typeof browserEntry
+const page = await openPage()
+
+/** Runs in the page. */
+function run<Argument, Result> (work: (lib: Lib, argument: Argument) => Promise<Result>, argument: Argument): Promise<Result> {
+  return page.evaluate(`(${String(work)})(window.lib, ${JSON.stringify(argument)})`)
+}
+
+t.test('the page\'s own origin, and a token', async (t) => {
+  t.equal(await run(async ({ connect }) => {
+    const socket = connect({ url: '/own/:name' }, { params: { name: 'a b' } })
+    for await (const message of socket) {
+      socket.close()
+      return message
+    }
+  }, 0), 'a b')
+  t.match(await run(async ({ connect }) => {
+    const socket = connect({ url: '/token' }, { auth: async () => 'a.token' })
+    const message = await new Promise((resolve) => { socket.on('message', resolve) })
+    socket.close(4000, 'bye')
+    return [message, socket.protocol, await socket.closed]
+  }, 0), ['a.token', 'bearer', { code: 4000, reason: 'bye', wasClean: true, initiator: 'local', unsent: 0 }])
+})
+
+t.test('options that a browser has not are refused, and a refused handshake tells 1006', async (t) => {
+  const server = await ControlServer.start(t, { refuse: () => 401 })
+  t.match(await run(async ({ connect }, baseUrl) => {
+    const errors: unknown[] = []
+    try {
+      connect({ url: '/' }, { baseUrl, headers: { a: 'b' } })
+    } catch (error) {
+      errors.push((error as Error).message)
+    }
+    const socket = connect({ url: '/' }, { baseUrl, reconnect: { minDelay: 1, maxDelay: 1, maxAttempts: 1 } })
+    const { code, wasClean } = await socket.closed
+    return [...errors, code, wasClean, await socket.opened.catch((error: { code: string }) => error.code)]
+  }, server.url), ['option: headers and tls are for Node', 1006, false, 'FST_WS_CLIENT_CLOSED'])
+})
+
+t.test('messages, bytes, requests and topics, through restarts of the server', async (t) => {
+  const server = await ControlServer.start(t, { history: ['news'] })
+  server.methods['add'] = ({ a, b }: { a: number, b: number }) => a + b
+  server.methods['fail'] = () => { throw { code: 'NO', message: 'never', statusCode: 400 } } // eslint-disable-line no-throw-literal
+  server.onMessage = (message, connection) => { connection.send(message instanceof Buffer ? message : JSON.stringify(message)) }
+  const talking = run(async ({ connect, defineTopic }, baseUrl) => {
+    const contract = { url: '/chat', schema: { websocket: { receive: {}, send: {}, requests: { add: {}, fail: {} } } }, websocket: { binary: true } } as const
+    const socket = connect(contract, { baseUrl, reconnect: { minDelay: 1, maxDelay: 50 } })
+    const seen: unknown[] = []
+    socket.send({ type: 'early' })
+    socket.on('message', (message) => { seen.push(message instanceof ArrayBuffer ? new Uint8Array(message).join() : message) })
+    await socket.opened
+    socket.send(new Uint8Array([1, 2]))
+    seen.push(await socket.request('add', { a: 1, b: 2 } as never))
+    seen.push(await socket.request('fail').catch(({ name, code, message, statusCode }: browserEntry.RequestError) => [name, code, message, statusCode]))
+    const news: unknown[] = []
+    let recovered = 0
+    await socket.subscribe(defineTopic({ name: ':topic' }), { topic: 'news' }, (message) => { news.push(message) })
+    socket.on('recovered', () => { recovered++ })
+    await socket.publish('ready', 1)
+    while (news.length < 12) await new Promise((resolve) => { setTimeout(resolve, 5) })
+    socket.close()
+    return { seen, news, recovered, ...await socket.closed }
+  }, server.url)
+  while (!server.controls.some(({ topic }) => topic === 'ready')) await new Promise((resolve) => setImmediate(resolve))
+  server.publish('news', 0)
+  for (let n = 1; n <= 10; n++) {
+    const asked = server.controls.length
+    await server.restart()
+    server.publish('news', n)
+    while (server.controls.length === asked) await new Promise((resolve) => setImmediate(resolve))
+  }
+  server.publish('news', 11)
+  const { seen, news, recovered, ...end } = await talking
+  t.strictSame(seen, [{ type: 'early' }, '1,2', 3, ['RequestError', 'NO', 'never', 400]])
+  t.strictSame(news, Array.from({ length: 12 }, (_, n) => n))
+  t.equal(recovered, 10)
+  t.match(end, { code: 1000, wasClean: true })
+})
+
+t.test('a network that no longer forwards is found by pings that are messages', async (t) => {
+  const server = await ControlServer.start(t)
+  const proxy = await ChaosProxy.start(server.port)
+  t.teardown(() => proxy.close())
+  const found = run(async ({ connect }, baseUrl) => {
+    const socket = connect({ url: '/' }, { baseUrl, ping: { application: true, interval: 50, timeout: 100 }, reconnect: { minDelay: 1, maxDelay: 1 } })
+    await socket.opened
+    const { code, error } = await new Promise<{ code: number, error?: unknown }>((resolve) => { socket.on('reconnecting', resolve) })
+    await socket.opened
+    socket.close()
+    return [code, (error as { code: string }).code, (await socket.closed).wasClean]
+  }, `http://127.0.0.1:${proxy.port}`)
+  const link = await proxy.link(0)
+  while (server.controls.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  link.stop()
+  t.strictSame(await found, [1006, 'FST_WS_CLIENT_SILENT', true])
+})
+
+t.test('an aborted signal, and validation without eval', async (t) => {
+  const server = await ControlServer.start(t)
+  t.strictSame(await run(async (lib, baseUrl) => {
+    const aborter = new AbortController()
+    const validate = (lib as Lib & { typebox: () => browserEntry.ClientValidator }).typebox()
+    const socket = lib.connect({ url: '/', schema: { websocket: { receive: {} } } }, { baseUrl, signal: aborter.signal, validate: (...args) => { if (args[1] === 'no') throw new Error('checked') } })
+    await socket.opened
+    let message = ''
+    try {
+      socket.send('no')
+    } catch (error) {
+      message = (error as Error).message
+    }
+    aborter.abort('left')
+    return [message, socket.state, (await socket.closed).error, typeof validate]
+  }, server.url), ['checked', 'closed', 'left', 'function'])
+  while (server.connections.size > 0) await new Promise((resolve) => setImmediate(resolve))
+})

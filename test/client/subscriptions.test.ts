@@ -1,0 +1,129 @@
+// Subscriptions apart from any connection: places in a history, and what is asked when.
+import t from 'tap'
+import type { Waiter } from '../../lib/client/calls.ts'
+import { ClientError, RequestError } from '../../lib/client/errors.ts'
+import { Subscriptions } from '../../lib/client/subscriptions.ts'
+import type { Control, SubscriptionsOwner } from '../../lib/client/subscriptions.ts'
+
+class Owner implements SubscriptionsOwner {
+  isOpen = true
+  readonly asked: Array<Control & { readonly waiter: Waiter }> = []
+  readonly told: unknown[] = []
+  call (control: Control, waiter: Waiter): void { this.asked.push({ ...control, waiter }) }
+  emit (event: string, detail: unknown): void { this.told.push([event, detail]) }
+  isValid (_schema: unknown, message: unknown): boolean { return message !== 'invalid' }
+  onFault (reason: unknown): void { this.told.push(['fault', reason]) }
+
+  /** Answers the question of that number. */
+  answer (index: number, answer: object = {}): void {
+    this.asked[index]?.waiter.resolve(answer as never)
+  }
+}
+
+function message (offset: number | undefined, text: unknown, epoch?: string): Control {
+  return { type: 'ws:message', topic: 'a', message: text, ...(offset !== undefined && { offset }), ...(epoch !== undefined && { epoch }) }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+t.test('the place is that of the last message that was seen', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  const heard: unknown[] = []
+  void subscriptions.open('a', { listener: (text: unknown) => { heard.push(text) }, data: { nick: 'ann' } })
+  t.match(owner.asked[0], { type: 'ws:subscribe', topic: 'a', data: { nick: 'ann' }, since: undefined })
+  owner.answer(0, { epoch: 'e', offset: 5 })
+  subscriptions.renew()
+  t.strictSame(owner.asked[1]?.['since'], { epoch: 'e', offset: 5 })
+  owner.answer(1, { epoch: 'e', offset: 8, recovered: true })
+  subscriptions.onMessage(message(6, 'six'))
+  subscriptions.renew()
+  t.strictSame(owner.asked[2]?.['since'], { epoch: 'e', offset: 6 }, 'not that of what was promised')
+  owner.answer(2, { epoch: 'e', offset: 8, recovered: true })
+  for (const offset of [6, 7, 7, 8]) subscriptions.onMessage(message(offset, offset))
+  subscriptions.onMessage(message(1, 'new epoch', 'f'))
+  subscriptions.onMessage(message(2, 'invalid'))
+  subscriptions.onMessage(message(undefined, 'none'))
+  subscriptions.onMessage({ ...message(3, 'other'), topic: 'b' })
+  await turn()
+  t.strictSame(heard, ['six', 7, 8, 'new epoch', 'none'])
+  subscriptions.renew()
+  t.strictSame(owner.asked[3]?.['since'], { epoch: 'f', offset: 2 })
+  owner.answer(3, { epoch: 'g', offset: 40, recovered: false })
+  subscriptions.renew()
+  t.strictSame(owner.asked[4]?.['since'], { epoch: 'g', offset: 40 })
+  t.strictSame(owner.told, [['recovered', 'a'], ['recovered', 'a'], ['lost', 'a']])
+})
+
+t.test('a publication of one\'s own is seen if nothing is missing before it', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  void subscriptions.open('a')
+  owner.answer(0, { epoch: 'e', offset: 5 })
+  const since = (): unknown => {
+    subscriptions.renew()
+    return owner.asked.at(-1)?.['since']
+  }
+  subscriptions.onPublished('a', 'e', 7)
+  t.strictSame(since(), { epoch: 'e', offset: 5 }, 'the sixth may still come')
+  subscriptions.onPublished('a', 'f', 6)
+  t.strictSame(since(), { epoch: 'e', offset: 5 })
+  subscriptions.onPublished('a', 'e', 6)
+  t.strictSame(since(), { epoch: 'e', offset: 6 })
+  subscriptions.onPublished('b', 'e', 7)
+  subscriptions.onPublished('a', undefined, undefined)
+  t.strictSame(since(), { epoch: 'e', offset: 6 })
+})
+
+t.test('what was asked before it was left, and answered after, is for nobody', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  const opened = subscriptions.open('a')
+  owner.answer(0)
+  const subscription = await opened
+  subscriptions.renew()
+  void subscription.unsubscribe()
+  t.match(owner.asked[2], { type: 'ws:unsubscribe', topic: 'a' })
+  const again = subscriptions.open('a')
+  t.equal(owner.asked.length, 4)
+  owner.asked[1]?.waiter.reject(new RequestError({ code: 'LATE' }))
+  owner.answer(3)
+  await again
+  t.strictSame(owner.told, [['error', new RequestError({ code: 'LATE' })]])
+  t.equal(subscriptions.size, 1)
+})
+
+t.test('left without a connection, nothing is asked', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  const opened = subscriptions.open('a')
+  owner.asked[0]?.waiter.reject(new ClientError('LOST', 'sent'))
+  owner.isOpen = false
+  subscriptions.renew()
+  owner.answer(1)
+  await (await opened).unsubscribe()
+  t.equal(owner.asked.length, 2)
+  t.equal(subscriptions.size, 0)
+})
+
+t.test('the end of the client is theirs', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  const opened = subscriptions.open('a')
+  owner.answer(0)
+  const subscription = await opened
+  const waiting = t.rejects(subscriptions.open('b'), { message: 'over' })
+  subscriptions.close(new Error('over'))
+  await waiting
+  for await (const text of subscription) t.fail(String(text))
+})
+
+t.test('faults of listeners, and messages that nobody listens for', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  void subscriptions.open('a', { listener: () => { throw new Error('thrown') } })
+  subscriptions.onMessage(message(undefined, 1))
+  void subscriptions.open('b')
+  for (let n = 0; n < 1_001; n++) subscriptions.onMessage({ ...message(undefined, n), topic: 'b' })
+  t.match(owner.told, [['fault', { message: 'thrown' }], ['error', { code: 'FST_WS_CLIENT_UNHEARD', message: 'unheard: b' }]])
+})
