@@ -12,7 +12,6 @@ import type { DeflateTuning } from '../connection/deflate/settings.ts'
 import { offerDeflate, readDeflateAnswer } from '../protocol/deflate-offer.ts'
 import type { DeflateWish } from '../protocol/deflate-offer.ts'
 import { UsageError } from '../protocol/errors.ts'
-import { formatExtensions } from '../protocol/extensions.ts'
 import { buildRequest, generateKey, judgeResponse } from '../protocol/handshake-client.ts'
 import type { HandshakeOffer } from '../protocol/handshake-client.ts'
 import { openNative } from './browser-wire.ts'
@@ -133,7 +132,7 @@ class NodeWire implements Wire {
       const agreed = this.#deflate === false ? undefined : readDeflateAnswer(extensions, this.#deflate)
       const settings = this.#settings()
       const deflate = this.#deflate !== false && agreed !== undefined ? { deflate: deflateSettings(agreed, 'client', this.#deflate) } : {}
-      const connection = new Connection(this.#socket, { ...settings, ...deflate }, { protocol, extensions: formatExtensions(extensions) })
+      const connection = new Connection(this.#socket, { ...settings, ...deflate }, { protocol })
       this.#connection = connection
       connection.on('message', (data: string | Buffer) => this.#events.onMessage(typeof data === 'string' ? data : toArrayBuffer(data)))
       connection.on('close', (code: number, reason: string, { wasClean }: { readonly wasClean: boolean }) => {

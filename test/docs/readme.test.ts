@@ -26,6 +26,8 @@ const examples = pages.flatMap(readExamples)
 function adapt (code: string): string {
   const local = code
     .replaceAll("'fastify-typed-websocket'", "'../../lib/index.ts'")
+    .replaceAll("'fastify-typed-websocket/client'", "'../../lib/client/node.ts'")
+    .replaceAll("'fastify-typed-websocket/contract'", "'../../lib/contract.ts'")
     .replaceAll('port: 3000', "port: 0, host: '127.0.0.1'")
     .replaceAll('logger: true', 'logger: false')
   return `${local}\nexport { app }\n`
@@ -64,7 +66,7 @@ const conversations: Readonly<Record<string, { path: string, send: string, expec
 }
 
 /** Examples that are over when they have run: they check themselves. */
-const complete = ['README-md-4', 'docs-authentication-md-1', 'docs-authentication-md-2', 'docs-authentication-md-3', 'docs-server-md-3', 'docs-server-md-4']
+const complete = ['README-md-4', 'docs-client-md-1', 'docs-authentication-md-1', 'docs-authentication-md-2', 'docs-authentication-md-3', 'docs-server-md-3', 'docs-server-md-4']
 
 t.same(examples.map(({ name }) => name).toSorted(), [...Object.keys(conversations), ...complete].toSorted(), 'every example is run')
 

@@ -15,6 +15,7 @@ import { ROOMS } from '../../example/chat/messages.ts'
 import { HISTORY_LENGTH } from '../../example/chat/room.ts'
 import * as chat from '../../example/chat/server.ts'
 import * as inject from '../../example/inject.ts'
+import * as client from '../../example/client.ts'
 import * as binaryRelay from '../../example/binary-relay.ts'
 import * as rawEcho from '../../example/raw-echo.ts'
 import * as restAndWebSocket from '../../example/rest-and-websocket.ts'
@@ -122,6 +123,13 @@ t.test('rest-and-websocket', async (t) => {
   await client.closed()
   await app.inject({ method: 'POST', url: '/counter' })
   t.strictSame(await second.takeJson(), { count: 2 })
+})
+
+t.test('client', async (t) => {
+  const { origin } = await serve(t, client.build)
+  const lines: string[] = []
+  await client.visit(origin, (...words) => { lines.push(words.join(' ')) })
+  t.strictSame(lines, ['Ann, welcome to corner', 'order 1', 'SHOP_NOT_FOR_SALE not for sale', 'bread 250', 'closed 1000'])
 })
 
 t.test('inject', async (t) => {
@@ -277,6 +285,12 @@ for (const { example, line, path = '' } of programs) {
     if (example === 'chat/server') t.equal(await program.exitCode, 0)
   })
 }
+
+t.test('client says what it has heard', async (t) => {
+  const program = await run(t, 'client', { PORT: '0' })
+  t.equal(program.line, 'Ann, welcome to corner', program.errors())
+  t.equal(await program.exitCode, 0)
+})
 
 t.test('inject says that all is as expected', async (t) => {
   const program = await run(t, 'inject', {})
