@@ -38,7 +38,7 @@ export interface TopicSubscription {
 export interface TopicPublishOptions {
   /** Connections that do not get it. */
   readonly exclude?: AnyWebSocketConnection | Iterable<AnyWebSocketConnection>
-  /** Asked for each subscriber of this process; false for those that do not get it. */
+  /** Asked for each subscriber of this process; anything but true for those that do not get it. Other servers, and whoever comes back later with `since`, know nothing of it. */
   readonly filter?: (connection: AnyWebSocketConnection) => boolean
 }
 
@@ -56,7 +56,7 @@ export interface TopicMemberEvent {
 }
 
 export interface TopicEvents {
-  /** A connection of any server has become a member. */
+  /** A connection of any server has become a member; not when it subscribes again, with other data. */
   join: [event: TopicMemberEvent]
   leave: [event: TopicMemberEvent]
 }
@@ -84,7 +84,7 @@ export interface TopicRecord {
   readonly data: string | Uint8Array
   /** The text is JSON. */
   readonly isJson: boolean
-  /** What is kept of the topic; absent: nothing. */
+  /** What is kept of the topic; absent: that is not known here, and the message is kept only where the topic has a history already. */
   readonly history?: TopicHistory
   /** Given by the engine to a message of a topic with history. */
   readonly position?: TopicPosition
@@ -116,15 +116,23 @@ export interface TopicEngineEvents {
 /**
  * Carries topics: within a process, or between all servers. Whatever returns a promise may reject; nothing throws later.
  *
- * `subscribe` and `unsubscribe` are called for names, and for patterns that end with `*` (one segment), with the first and behind the
- * last subscriber of this server.
+ * What is called for one topic takes effect in the order of the calls, though they do not wait for each other's answers: `subscribe`,
+ * `unsubscribe` and `subscribe` end subscribed, `join` and `leave` without the member.
  */
 export interface TopicEngine {
-  /** Called once, before anything else. */
+  /** Called once, before anything else; the rest waits until it has resolved. Only `close` may come before, and it comes behind a rejection. */
   start (events: TopicEngineEvents): void | Promise<void>
-  /** Carries a message to all servers, this one included, and gives it a position where it has `history`. */
+  /**
+   * Carries a message to all servers, this one included, and gives it a position where it has `history`, or its topic has one already.
+   * Resolves when it is certain to be carried.
+   */
   publish (record: TopicRecord): TopicPosition | undefined | Promise<TopicPosition | undefined>
+  /**
+   * Begins to deliver the messages of a topic, or of a pattern that ends with `*` (one segment): called with the first subscriber of this
+   * server. What is published once it has resolved is delivered.
+   */
   subscribe (topic: string): void | Promise<void>
+  /** Called behind the last subscriber, and where `subscribe` has rejected. */
   unsubscribe (topic: string): void | Promise<void>
   /**
    * Finds where a topic stands and, with `since`, all that came behind it, or nothing.
@@ -132,9 +140,12 @@ export interface TopicEngine {
    * @param limits - those of the topic, where they are known: its history begins here, if there is none yet
    */
   history (topic: string, since: TopicPosition | undefined, limits: TopicHistory | undefined): TopicHistorySlice | Promise<TopicHistorySlice>
+  /** Makes a member, or gives it other data; `onJoin` tells of the first alone. May come again behind a rejection. */
   join (topic: string, member: TopicMember): void | Promise<void>
+  /** Does nothing for who is no member: it is called behind a `join` that has rejected, too. */
   leave (topic: string, memberId: string): void | Promise<void>
   /** The members of a topic on all servers. */
   presence (topic: string): readonly TopicMember[] | Promise<readonly TopicMember[]>
+  /** Carries out what it was asked before; members of this server that are left leave. */
   close (): void | Promise<void>
 }

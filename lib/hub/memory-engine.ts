@@ -28,8 +28,9 @@ class History {
     this.#touchedAt = now
   }
 
-  add (record: TopicRecord, limits: TopicHistory, now: number): TopicRecord {
-    this.#limits = limits
+  /** @param limits - default: as they were */
+  add (record: TopicRecord, limits: TopicHistory | undefined, now: number): TopicRecord {
+    this.#limits = limits ?? this.#limits
     this.#touchedAt = now
     const kept = { ...record, position: { epoch: this.epoch, offset: ++this.offset } }
     // Whoever publishes, and whom it is for, is of this moment.
@@ -82,13 +83,15 @@ export class MemoryEngine implements TopicEngine {
 
   publish (record: TopicRecord): TopicPosition | undefined {
     const { topic, history: limits } = record
-    if (limits === undefined) {
+    const now = this.#now()
+    // By name alone it is a message of the same topic: left out, it would be a gap that nobody is told of.
+    const history = limits === undefined ? this.#histories.get(topic) : this.#historyOf(topic, limits, now)
+    if (history === undefined) {
       this.#events?.deliver(record)
       return undefined
     }
-    const now = this.#now()
     this.#sweep(now)
-    const { position } = this.#historyOf(topic, limits, now).add(record, limits, now)
+    const { position } = history.add(record, limits, now)
     this.#events?.deliver({ ...record, ...(position && { position }) })
     return position
   }
@@ -111,8 +114,9 @@ export class MemoryEngine implements TopicEngine {
       members = new Map()
       this.#members.set(topic, members)
     }
+    const isNew = !members.has(member.id)
     members.set(member.id, member)
-    this.#events?.onJoin(topic, member)
+    if (isNew) this.#events?.onJoin(topic, member)
   }
 
   leave (topic: string, memberId: string): void {
@@ -137,6 +141,7 @@ export class MemoryEngine implements TopicEngine {
   #historyOf (topic: string, limits: TopicHistory, now: number): History {
     let history = this.#histories.get(topic)
     if (history !== undefined) return history
+    this.#sweep(now)
     if (this.#histories.size >= MAX_HISTORIES) {
       for (const oldest of this.#histories.keys()) {
         this.#histories.delete(oldest)
