@@ -153,6 +153,11 @@ export class Connection extends Listeners {
     return this.#transport.bufferedAmount
   }
 
+  /** True while more than `highWaterMark` bytes wait; then `drain` follows. */
+  get isOverHighWaterMark (): boolean {
+    return this.#transport.outbox.isOverHighWaterMark()
+  }
+
   /** Milliseconds between the last answered ping and its pong; undefined before the first. */
   get latency (): number | undefined {
     return this.#latency

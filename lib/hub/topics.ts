@@ -6,7 +6,7 @@ import { SharedMessage } from '../connection/shared-message.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { checkTopicName } from '../topic.ts'
 import type {
-  TopicEngine, TopicEvents, TopicHistory, TopicMember, TopicPosition, TopicRecord, TopicSubscribeOptions, TopicSubscription
+  TopicEngine, TopicEvents, TopicHistory, TopicMember, TopicMemberEvent, TopicPosition, TopicRecord, TopicSubscribeOptions, TopicSubscription
 } from '../../types/topics.ts'
 import { OutgoingMessage } from './topic-message.ts'
 
@@ -29,8 +29,28 @@ export interface Audience {
   readonly filter?: ((connection: Connection) => unknown) | undefined
 }
 
-/** What may come for a subscriber while its history is looked up; beyond it, it is too slow an engine. */
+/** What may come for a subscriber while its history is looked up or sent: messages, and the bytes or UTF-16 units that they have. */
 export const MAX_BACKLOG = 10_000
+export const MAX_BACKLOG_SIZE = 16_777_216
+
+/** What has come for a subscriber that has to get something else first. */
+class Backlog {
+  readonly messages: OutgoingMessage[] = []
+  /** The lookup is over: from now on each message has its place behind those that are being sent. */
+  isSent = false
+  #size = 0
+
+  /** True when more has come than may wait. */
+  get isFull (): boolean {
+    return this.messages.length > MAX_BACKLOG || this.#size > MAX_BACKLOG_SIZE
+  }
+
+  add (message: OutgoingMessage): void {
+    if (this.isFull && !this.isSent) return
+    this.messages.push(message)
+    this.#size += message.record.data.length
+  }
+}
 
 /** A connection at a topic. */
 interface Subscriber {
@@ -38,15 +58,25 @@ interface Subscriber {
   readonly isWrapped: boolean
   /** It is told who comes and goes. */
   seesMembers: boolean
+  /** It has begun: whatever comes is for it, also while it is looked up anew. */
+  isLive: boolean
   /** A member of the topic: it has to leave. */
   isMember: boolean
-  /** What has come while the history was looked up. */
-  backlog: TopicRecord[] | undefined
+  backlog: Backlog | undefined
   /** While it is looked up: a second call waits for the first. */
   busy: Promise<void> | undefined
+  /** Ends a wait for the peer. */
+  wake: (() => void) | undefined
 }
 
-type Subscribers = Map<Connection, Subscriber>
+/** A topic or pattern with its subscribers of this process; as long as it has any. */
+interface Line {
+  readonly subscribers: Map<Connection, Subscriber>
+  /** The engine's answer to `subscribe`: all wait for the same. */
+  carried: Promise<void> | undefined
+  /** The engine was asked, and has to be told of the end. */
+  isAskedFor: boolean
+}
 
 /** Told what goes wrong with an engine where nobody waits for it. */
 export type OnEngineError = (error: Error) => void
@@ -55,7 +85,7 @@ export class Topics {
   readonly #engine: TopicEngine
   readonly #onError: OnEngineError
   /** By topic or pattern. */
-  readonly #subscribers = new Map<string, Subscribers>()
+  readonly #lines = new Map<string, Line>()
   /** By connection, those that it is subscribed to. */
   readonly #topics = new Map<Connection, Map<string, Subscriber>>()
   readonly #events = new EventEmitter<TopicEvents>()
@@ -76,10 +106,13 @@ export class Topics {
         if (error !== undefined) onError(error)
       }
     })
-    if (starting instanceof Promise) {
-      this.#started = starting
-      starting.catch((error: unknown) => onError(toError(error)))
-    }
+    if (starting === undefined) return
+    // A copy: the engine's own may be of another kind.
+    this.#started = Promise.resolve(starting)
+    this.#started.catch((error: unknown) => {
+      this.#state = 'down'
+      onError(toError(error))
+    })
   }
 
   /** Whether messages come from other servers, as the engine tells. */
@@ -101,49 +134,65 @@ export class Topics {
   }
 
   /**
-   * Subscribes a connection. Again for the same topic it is looked up anew, and `data` takes the place of what was there.
+   * Subscribes a connection. Again for the same topic it is looked up anew, and `data` takes the place of what was there; if that
+   * fails, the subscription has ended. What was missed is sent as fast as the peer reads.
    *
    * @param name - of a topic, or a pattern that ends with `*`
    * @throws {UsageError} `FST_WS_TOO_MANY_TOPICS`; `FST_WS_NOT_OPEN` when the connection has ended or ends meanwhile;
    *   `FST_WS_INVALID_ARGUMENT` for `since` or `data` with a pattern
    */
   async subscribe (connection: Connection, name: string, joining: Joining): Promise<TopicSubscription> {
-    const { since, data, max, isWrapped = false, seesMembers = false, onSubscribed } = joining
+    const { since, data, max, isWrapped = false } = joining
     checkTopicName(name, true)
-    const isPattern = name.endsWith('*')
-    if (isPattern && (since !== undefined || data !== undefined)) throw new UsageError('FST_WS_INVALID_ARGUMENT', `${name} is many topics: since and data are for one`)
-    const subscriber = this.#add(connection, name, isWrapped, max)
-    while (subscriber.busy !== undefined) await subscriber.busy
+    if (name.endsWith('*') && (since !== undefined || data !== undefined)) throw new UsageError('FST_WS_INVALID_ARGUMENT', `${name} is many topics: since and data are for one`)
+    let subscriber = this.#add(connection, name, isWrapped, max)
+    while (subscriber.busy !== undefined) {
+      await subscriber.busy
+      // It may have ended.
+      subscriber = this.#add(connection, name, isWrapped, max)
+    }
     let free = (): void => {}
     subscriber.busy = new Promise((resolve) => { free = resolve })
-    // Nothing may overtake what was missed.
-    if (!isPattern) subscriber.backlog = []
     try {
-      await this.#started
-      await this.#engine.subscribe(name)
-      const { position, recovered, messages } = isPattern ? NOTHING : await this.#engine.history(name, since, joining.history)
-      if (data !== undefined) {
-        subscriber.isMember = true
-        await this.#engine.join(name, { id: connection.id, data })
-      }
-      if ((subscriber.backlog?.length ?? 0) > MAX_BACKLOG) throw new Error(`more than ${MAX_BACKLOG} messages have come while the history of ${name} was looked up`)
-      if (this.#topics.get(connection)?.get(name) !== subscriber) {
-        if (subscriber.isMember) await this.#engine.leave(name, connection.id)
-        throw new UsageError('FST_WS_NOT_OPEN', `the subscription to ${name} ended before it began`)
-      }
-      const members = seesMembers && !isPattern ? await this.#engine.presence(name) : undefined
-      subscriber.seesMembers = seesMembers
-      const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }), ...(members && { members }) }
-      onSubscribed?.(subscription)
-      this.#catchUp(subscriber, since === undefined ? [] : messages, position)
-      return subscription
+      return await this.#begin(subscriber, name, joining)
     } catch (error) {
-      if (this.#topics.get(connection)?.get(name) === subscriber) await this.#remove(subscriber, name)
+      if (this.#stands(subscriber, name)) void this.#remove(subscriber, name)
       throw error
     } finally {
+      subscriber.backlog = undefined
       subscriber.busy = undefined
       free()
     }
+  }
+
+  async #begin (subscriber: Subscriber, name: string, { since, data, history, seesMembers = false, onSubscribed }: Joining): Promise<TopicSubscription> {
+    const { connection } = subscriber
+    const isPattern = name.endsWith('*')
+    // Nothing may overtake what was missed.
+    if (!isPattern) subscriber.backlog = new Backlog()
+    await this.#carry(name)
+    this.#checkStands(subscriber, name)
+    const { position, recovered, messages } = isPattern ? NOTHING : await this.#engine.history(name, since, history)
+    this.#checkStands(subscriber, name)
+    if (data !== undefined) {
+      subscriber.isMember = true
+      await this.#engine.join(name, { id: connection.id, data })
+      this.#checkStands(subscriber, name)
+    }
+    const { backlog } = subscriber
+    if (backlog?.isFull === true) throw new Error(`more than may wait has come while the history of ${name} was looked up`)
+    const isRecovered = since !== undefined && recovered
+    const members = seesMembers && !isPattern ? await this.#engine.presence(name) : undefined
+    this.#checkStands(subscriber, name)
+    subscriber.seesMembers = seesMembers
+    const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }), ...(members && { members }) }
+    // Who is subscribed already has a right to what came meanwhile; it is not sent again.
+    const meanwhile = subscriber.isLive && !isRecovered ? backlog?.messages.filter(({ record }) => isUpTo(position, record)) : undefined
+    for (const message of meanwhile ?? []) this.#send(subscriber, message)
+    subscriber.isLive = true
+    onSubscribed?.(subscription)
+    if (backlog !== undefined) await this.#catchUp(subscriber, name, backlog, isRecovered ? messages : [], position)
+    return subscription
   }
 
   /** Ends a subscription. @returns false if there is none */
@@ -173,9 +222,13 @@ export class Topics {
 
   /** Ends all of it; again it does nothing. */
   close (): Promise<void> {
-    this.#subscribers.clear()
+    for (const own of this.#topics.values()) {
+      for (const subscriber of own.values()) subscriber.wake?.()
+    }
+    this.#lines.clear()
     this.#topics.clear()
-    return (this.#closed ??= Promise.resolve(this.#engine.close()))
+    this.#patterns = 0
+    return (this.#closed ??= this.#call(() => this.#engine.close()))
   }
 
   #add (connection: Connection, name: string, isWrapped: boolean, max: number): Subscriber {
@@ -188,55 +241,116 @@ export class Topics {
       own = new Map()
       this.#topics.set(connection, own)
     }
-    const subscriber = { connection, isWrapped, seesMembers: false, isMember: false, backlog: undefined, busy: undefined }
+    const subscriber = { connection, isWrapped, seesMembers: false, isLive: false, isMember: false, backlog: undefined, busy: undefined, wake: undefined }
     own.set(name, subscriber)
-    let subscribers = this.#subscribers.get(name)
-    if (subscribers === undefined) {
-      subscribers = new Map()
-      this.#subscribers.set(name, subscribers)
+    let line = this.#lines.get(name)
+    if (line === undefined) {
+      line = { subscribers: new Map(), carried: undefined, isAskedFor: false }
+      this.#lines.set(name, line)
       if (name.endsWith('*')) this.#patterns++
     }
-    subscribers.set(connection, subscriber)
+    line.subscribers.set(connection, subscriber)
     return subscriber
   }
 
+  /** Lets the engine carry a topic here, for all its subscribers. */
+  async #carry (name: string): Promise<void> {
+    const line = this.#lines.get(name)
+    if (line === undefined) return
+    line.carried ??= this.#askFor(name, line)
+    await line.carried
+  }
+
+  async #askFor (name: string, line: Line): Promise<void> {
+    await this.#started
+    // All may have gone meanwhile.
+    if (this.#lines.get(name) !== line) return
+    line.isAskedFor = true
+    await this.#engine.subscribe(name)
+  }
+
+  #stands (subscriber: Subscriber, name: string): boolean {
+    return this.#topics.get(subscriber.connection)?.get(name) === subscriber
+  }
+
+  /** @throws {UsageError} `FST_WS_NOT_OPEN` */
+  #checkStands (subscriber: Subscriber, name: string): void {
+    if (!this.#stands(subscriber, name)) throw new UsageError('FST_WS_NOT_OPEN', `the subscription to ${name} ended before it began`)
+  }
+
+  /** Ends a subscription that stands. The engine is told at once, and resolved is when it has answered. */
   async #remove (subscriber: Subscriber, name: string): Promise<void> {
     const { connection } = subscriber
     const own = this.#topics.get(connection)
     own?.delete(name)
     if (own?.size === 0) this.#topics.delete(connection)
-    const subscribers = this.#subscribers.get(name)
-    subscribers?.delete(connection)
-    const isLast = subscribers?.size === 0
+    const line = this.#lines.get(name)
+    line?.subscribers.delete(connection)
+    const isLast = line?.subscribers.size === 0
     if (isLast) {
-      this.#subscribers.delete(name)
+      this.#lines.delete(name)
       if (name.endsWith('*')) this.#patterns--
     }
+    subscriber.wake?.()
+    // Both before anything else is asked of it: whoever subscribes next comes behind them.
+    const { isMember } = subscriber
+    subscriber.isMember = false
+    const leaving = isMember ? this.#call(() => this.#engine.leave(name, connection.id)) : undefined
+    const ending = isLast && line?.isAskedFor === true ? this.#call(() => this.#engine.unsubscribe(name)) : undefined
+    await leaving
+    await ending
+  }
+
+  /** Calls what is not ours where nobody waits for what may go wrong. */
+  async #call (call: () => void | Promise<void>): Promise<void> {
     try {
-      if (subscriber.isMember) await this.#engine.leave(name, connection.id)
-      if (isLast && !this.#subscribers.has(name)) await this.#engine.unsubscribe(name)
+      await call()
     } catch (error) {
       this.#onError(toError(error))
     }
   }
 
   /** Sends what was missed, and behind it what has come meanwhile and is not part of that. */
-  #catchUp (subscriber: Subscriber, missed: readonly TopicRecord[], position: TopicPosition | undefined): void {
-    const meanwhile = subscriber.backlog ?? []
-    subscriber.backlog = undefined
-    for (const record of missed) this.#send(subscriber, new OutgoingMessage(record))
-    for (const record of meanwhile) {
-      if (position !== undefined && record.position?.epoch === position.epoch && record.position.offset <= position.offset) continue
+  async #catchUp (
+    subscriber: Subscriber, name: string, backlog: Backlog, missed: readonly TopicRecord[], position: TopicPosition | undefined
+  ): Promise<void> {
+    backlog.isSent = true
+    for (const record of missed) {
+      if (isExcluded(subscriber.connection, record)) continue
+      if (subscriber.connection.isOverHighWaterMark) await this.#waitForPeer(subscriber, name, backlog)
       this.#send(subscriber, new OutgoingMessage(record))
     }
+    // It may grow.
+    for (const message of backlog.messages) {
+      if (isUpTo(position, message.record)) continue
+      if (subscriber.connection.isOverHighWaterMark) await this.#waitForPeer(subscriber, name, backlog)
+      this.#send(subscriber, message)
+    }
+    subscriber.backlog = undefined
+  }
+
+  /** Waits until the peer has read, or too much has come meanwhile: then it is the connection's own limit that holds. */
+  async #waitForPeer (subscriber: Subscriber, name: string, backlog: Backlog): Promise<void> {
+    const { connection } = subscriber
+    if (!backlog.isFull && connection.readyState === connection.OPEN) {
+      await new Promise<void>((resolve) => {
+        subscriber.wake = () => {
+          connection.off('drain', subscriber.wake!) // set right here
+          resolve()
+        }
+        connection.on('drain', subscriber.wake)
+      })
+      subscriber.wake = undefined
+    }
+    this.#checkStands(subscriber, name)
   }
 
   #deliver (record: TopicRecord): void {
     const message = new OutgoingMessage(record)
-    const exact = this.#subscribers.get(record.topic)
+    const exact = this.#lines.get(record.topic)?.subscribers
     for (const subscriber of exact?.values() ?? []) this.#hand(subscriber, message)
     if (this.#patterns === 0) return
-    const pattern = this.#subscribers.get(`${record.topic.slice(0, record.topic.lastIndexOf('/') + 1)}*`)
+    const pattern = this.#lines.get(`${record.topic.slice(0, record.topic.lastIndexOf('/') + 1)}*`)?.subscribers
     for (const subscriber of pattern?.values() ?? []) {
       // Once is enough.
       if (exact?.has(subscriber.connection) !== true) this.#hand(subscriber, message)
@@ -244,31 +358,54 @@ export class Topics {
   }
 
   #hand (subscriber: Subscriber, message: OutgoingMessage): void {
-    const { record } = message
     const { connection, backlog } = subscriber
-    if (record.exclude?.includes(connection.id) === true) return
-    const filter = (record.local as Audience | undefined)?.filter
-    if (filter !== undefined && filter(connection) !== true) return
-    if (backlog === undefined) this.#send(subscriber, message)
-    else if (backlog.length <= MAX_BACKLOG) backlog.push(record)
+    if (isExcluded(connection, message.record) || !this.#isMeant(connection, message.record)) return
+    if (backlog === undefined) {
+      this.#send(subscriber, message)
+      return
+    }
+    backlog.add(message)
+    if (backlog.isFull) subscriber.wake?.()
+  }
+
+  /** Asks the filter. Where it throws the message is not for this one, and nobody else hears of it. */
+  #isMeant (connection: Connection, { local }: TopicRecord): boolean {
+    const filter = (local as Audience | undefined)?.filter // Made by `publish`.
+    if (filter === undefined) return true
+    try {
+      return filter(connection) === true
+    } catch (error) {
+      this.#onError(toError(error))
+      return false
+    }
   }
 
   #send ({ connection, isWrapped }: Subscriber, message: OutgoingMessage): void {
     connection.sendShared(isWrapped ? message.wrapped : message.plain)
   }
 
+  /** What a listener does wrong is its own: the engine calls here, and other listeners wait. */
   #tell (event: 'join' | 'leave', topic: string, member: TopicMember): void {
     let message: SharedMessage | undefined
-    for (const { connection, seesMembers } of this.#subscribers.get(topic)?.values() ?? []) {
+    for (const { connection, seesMembers } of this.#lines.get(topic)?.subscribers.values() ?? []) {
       if (!seesMembers || connection.id === member.id) continue
       message ??= new SharedMessage(JSON.stringify({ type: `ws:${event}`, topic, member }))
       connection.sendShared(message)
     }
-    this.#events.emit(event, { topic, member })
+    for (const listener of this.#events.listeners(event)) void this.#call(() => (listener as (event: TopicMemberEvent) => void)({ topic, member }))
   }
 }
 
 const NOTHING = { position: undefined, recovered: false, messages: [] } as const
+
+/** True for what is part of what `position` stands behind. */
+function isUpTo (position: TopicPosition | undefined, record: TopicRecord): boolean {
+  return position !== undefined && record.position?.epoch === position.epoch && record.position.offset <= position.offset
+}
+
+function isExcluded (connection: Connection, { exclude }: TopicRecord): boolean {
+  return exclude?.includes(connection.id) === true
+}
 
 function toError (reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason))

@@ -64,7 +64,7 @@ export class ServerState implements UpgradeOwner {
     this.hub = new Hub(shutdownTimeout, shutdownStagger, {
       engine: topicEngine,
       encode: (topic, message) => this.encoder.encode(topic, message),
-      onError: (error) => this.#log.error({ err: error }, 'the engine of topics failed')
+      onError: (error) => this.#log.error({ err: error }, 'carrying topics failed')
     })
     this.hub.pendingHandshakes = () => this.#pendingCount
     states.set(server, this)
