@@ -1,6 +1,6 @@
 // `subscribe`, `publish` and the like as the application calls them: a topic or a name, parameters, a message, options. Owns how the
 // arguments are told apart, who may do it, and how a message is serialised; the rest is for topics.ts.
-import type { Connection } from '../connection/connection.ts'
+import { Connection } from '../connection/connection.ts'
 import { toBytes } from '../connection/data.ts'
 import type { ConnectionTopics } from '../connection/topic-methods.ts'
 import { UsageError } from '../protocol/errors.ts'
@@ -90,6 +90,7 @@ export class TopicCalls implements ConnectionTopics {
   #write ({ name, topic, rest }: Target, publisher: Connection | undefined): { record: TopicRecord, audience: Audience } {
     const [message, given] = rest
     const { exclude, filter } = readOptions(given) as TopicPublishOptions // as above
+    if (filter !== undefined && typeof filter !== 'function') throw new UsageError('FST_WS_INVALID_ARGUMENT', `filter must be a function, got ${typeof filter}`)
     const excluded = connectionsOf(exclude)
     if (publisher !== undefined) excluded.push(publisher)
     const written = topic === undefined ? writeRaw(message) : { data: this.#rules.encode(topic, message), isJson: true }
@@ -134,8 +135,9 @@ function checkSince (since: TopicPosition | undefined): void {
 function connectionsOf (exclude: TopicPublishOptions['exclude']): Connection[] {
   if (exclude === undefined) return []
   // A connection is iterable too: by its messages, asynchronously.
-  const list = Symbol.iterator in exclude ? [...exclude] : [exclude]
-  return list as unknown[] as Connection[] // as above: the same objects
+  const list: unknown[] = typeof exclude === 'object' && exclude !== null && Symbol.iterator in exclude ? [...exclude] : [exclude]
+  if (list.every((connection) => connection instanceof Connection)) return list
+  throw new UsageError('FST_WS_INVALID_ARGUMENT', 'exclude must be a connection, or some')
 }
 
 /** Of a topic that is a name alone. */

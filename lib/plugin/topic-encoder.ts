@@ -1,7 +1,6 @@
 // Messages of topics to JSON: checked by the schema of their topic, which is compiled once.
 import type { FastifyInstance } from 'fastify'
 import type { MessageCodec } from '../connection/codec.ts'
-import { UsageError } from '../protocol/errors.ts'
 import { compileMessages } from '../validation/compile.ts'
 import type { MessageOptions } from '../validation/compile.ts'
 import type { Topic } from '../../types/topics.ts'
@@ -28,35 +27,37 @@ export class TopicEncoder {
    *   `FST_WS_UNSUPPORTED_DATA` for what JSON has no place for
    */
   encode (topic: Topic, message: unknown): string {
-    const { name, schema } = topic
-    // Without one anything fits.
-    if (typeof schema !== 'object' || schema === null) return toJson(message)
+    // Bytes do not come out of the codec of a route without `binary`.
+    return this.#codecFor(topic).encode(message) as string
+  }
+
+  #codecFor ({ name, schema }: Topic): MessageCodec {
+    if (typeof schema !== 'object' || schema === null) return ANYTHING
     let codec = this.#codecs.get(schema)
     if (codec === undefined) {
       codec = this.#compile(name, schema)
       this.#codecs.set(schema, codec)
     }
-    // Bytes do not come out of the codec of a route without `binary`.
-    return codec.encode(message) as string
+    return codec
   }
 
   #compile (name: string, schema: object): MessageCodec {
-    const compiler = this.#validatorCompiler ?? this.#instance.validatorCompiler
-    // What it returns is what Fastify calls for a body.
-    const compile: CompileCheck = (given) => {
-      if (compiler === undefined) throw new TypeError('it is none of TypeBox, and the instance has no validator compiler: set one, or give the plugin the option validatorCompiler')
-      return compiler({ schema: given as object, method: 'GET', url: name, httpPart: 'body' }) as ReturnType<CompileCheck>
-    }
     try {
-      return compileMessages({ send: schema, ...(this.#validatorCompiler !== undefined && { validatorCompiler: compile }), compileWithInstance: compile }).codec
+      return compileMessages({ send: schema, ...this.#compilerFor(name) }).codec
     } catch (error) {
       throw new InvalidSchemaError(`the topic ${name}`, error instanceof Error ? error.message : String(error), { cause: error })
     }
   }
+
+  /** The instance has a compiler as soon as one was set, or a route with a schema is ready. */
+  #compilerFor (name: string): Pick<MessageOptions, 'validatorCompiler' | 'compileWithInstance'> {
+    const compiler = this.#validatorCompiler ?? this.#instance.validatorCompiler
+    if (compiler === undefined) return {}
+    // What it returns is what Fastify calls for a body.
+    const compile: CompileCheck = schema => compiler({ schema: schema as object, method: 'GET', url: name, httpPart: 'body' }) as ReturnType<CompileCheck>
+    return this.#validatorCompiler === undefined ? { compileWithInstance: compile } : { validatorCompiler: compile }
+  }
 }
 
-function toJson (message: unknown): string {
-  const text = JSON.stringify(message) as string | undefined // undefined for a function, a symbol and undefined itself
-  if (text === undefined) throw new UsageError('FST_WS_UNSUPPORTED_DATA', `${typeof message} has no place in JSON`)
-  return text
-}
+/** Of topics without a schema: JSON, of which nothing is checked. */
+const ANYTHING: MessageCodec = compileMessages({ send: {}, checkSend: false }).codec

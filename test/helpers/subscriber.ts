@@ -54,7 +54,7 @@ export class FakeSubscriber {
   /** It has been read from: there is room for so many more. */
   drain (room: number): void {
     this.room = room
-    for (const listener of [...this.#drained]) listener()
+    for (const listener of this.#drained) listener()
   }
 
   /** It has ended. */
