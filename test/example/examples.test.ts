@@ -19,6 +19,7 @@ import * as client from '../../example/client.ts'
 import * as binaryRelay from '../../example/binary-relay.ts'
 import * as rawEcho from '../../example/raw-echo.ts'
 import * as restAndWebSocket from '../../example/rest-and-websocket.ts'
+import * as topics from '../../example/topics.ts'
 import * as typedEcho from '../../example/typed-echo.ts'
 import { Client } from './client.ts'
 
@@ -56,6 +57,28 @@ t.test('binary-relay', async (t) => {
   for (const viewer of viewers) {
     for (const picture of pictures) t.ok(picture.equals(await viewer.take() as Buffer), `${picture.length} bytes`)
   }
+})
+
+t.test('topics', async (t) => {
+  const { app, origin } = await serve(t, topics.build)
+  const post = async (text: string): Promise<unknown> => (await app.inject({ method: 'POST', url: '/rooms/lobby/messages', body: { text } })).json()
+  const ann = await Client.open(t, origin, '/rooms/lobby?nick=ann')
+  const { epoch } = await ann.takeJson() as { epoch: string } // checked below
+  const bo = await Client.open(t, origin, '/rooms/lobby?nick=bo')
+  t.strictSame(await bo.takeJson(), { type: 'entered', epoch, offset: 0, recovered: false, members: ['ann', 'bo'] })
+  ann.sendJson({ type: 'say', text: 'hello' })
+  t.strictSame(await ann.takeJson(), { type: 'said', from: 'ann', text: 'hello' })
+  t.strictSame(await bo.takeJson(), { type: 'said', from: 'ann', text: 'hello' })
+  bo.socket.terminate()
+  t.strictSame(await post('one'), { epoch, offset: 2 })
+  t.strictSame(await post('two'), { epoch, offset: 3 })
+  const back = await Client.open(t, origin, `/rooms/lobby?nick=bo&epoch=${epoch}&offset=1`)
+  for (const text of ['one', 'two']) t.strictSame(await back.takeJson(), { type: 'said', from: 'REST', text })
+  t.match(await back.takeJson(), { type: 'entered', epoch, offset: 3, recovered: true })
+  const late = await Client.open(t, origin, '/rooms/lobby?epoch=another&offset=1')
+  t.match(await late.takeJson(), { type: 'entered', offset: 3, recovered: false, members: ['ann', 'bo'] })
+  late.sendJson({ type: 'say', text: 'may I?' })
+  t.match(await late.closed(), { code: 1011 })
 })
 
 t.test('typed-echo', async (t) => {
@@ -265,6 +288,7 @@ async function run (t: Test, example: string, env: Record<string, string>): Prom
 const programs = [
   { example: 'raw-echo', line: /^(ws:\/\/127\.0\.0\.1:\d+\/echo)$/ },
   { example: 'binary-relay', line: /^(ws:\/\/127\.0\.0\.1:\d+\/watch)$/ },
+  { example: 'topics', line: /^(ws:\/\/127\.0\.0\.1:\d+\/rooms\/lobby\?nick=ann)$/ },
   { example: 'typed-echo', line: /^(ws:\/\/127\.0\.0\.1:\d+\/echo)$/ },
   { example: 'auth-hook', line: /^(ws:\/\/127\.0\.0\.1:\d+\/private) with the header "(.*): (.*)"$/ },
   { example: 'auth-jwt', line: /^(ws:\/\/127\.0\.0\.1:\d+\/me) with the header "(.*): (.*)"$/ },
