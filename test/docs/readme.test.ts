@@ -62,11 +62,12 @@ const conversations: Readonly<Record<string, { path: string, send: string, expec
   'docs-security-md-1': { path: '/echo', send: 'hi', expect: 'hi' },
   'docs-server-md-1': { path: '/rooms/a', send: '{"type":"say","text":"hi"}', expect: '{"type":"said","text":"hi"}' },
   'docs-server-md-2': { path: '/total', send: '{"add":2}', expect: '{"total":2}' },
+  'docs-topics-md-1': { path: '/rooms/a?nick=bo', send: '{"type":"say","text":"hi"}', expect: '{"type":"said","from":"bo","text":"hi"}' },
   'docs-server-md-5': { path: '/echo', send: 'hi', expect: 'hi' }
 }
 
 /** Examples that are over when they have run: they check themselves. */
-const complete = ['README-md-4', 'docs-client-md-1', 'docs-authentication-md-1', 'docs-authentication-md-2', 'docs-authentication-md-3', 'docs-server-md-3', 'docs-server-md-4']
+const complete = ['README-md-4', 'docs-client-md-1', 'docs-authentication-md-1', 'docs-authentication-md-2', 'docs-authentication-md-3', 'docs-server-md-3', 'docs-server-md-4', 'docs-topics-md-2']
 
 t.same(examples.map(({ name }) => name).toSorted(), [...Object.keys(conversations), ...complete].toSorted(), 'every example is run')
 
