@@ -40,14 +40,11 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   readonly #validate: ClientValidator | undefined
   readonly #link: Link
   readonly #queue: OutgoingQueue
-  readonly #queueBytes: number
   readonly #calls = new Calls()
   readonly #subscriptions: Subscriptions
   readonly #pinger: Pinger | undefined
   readonly #closed = defer<ClientClose>()
   #opened = defer()
-  /** Of the signal. */
-  readonly #letGo: () => void
   #hasBeenOpen = false
   #isPaused = false
 
@@ -59,14 +56,13 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     this.#takesBinary = (contract.websocket as { readonly binary?: boolean } | undefined)?.binary === true // `true` has no such property
     this.#validate = options.validate
     this.#queue = new OutgoingQueue(settings.queue)
-    this.#queueBytes = settings.queue.bytes
     this.#link = new Link(settings, this)
     this.#subscriptions = new Subscriptions(this)
     const { ping } = settings
     this.#pinger = ping && new Pinger(ping, () => this.#link.wire?.send(PING), () => this.#link.drop(new ClientError('SILENT', 'no pong')))
     const { signal } = options
     const onAbort = (): void => this.#link.abort(signal?.reason)
-    this.#letGo = () => signal?.removeEventListener('abort', onAbort)
+    this.closed.then(() => signal?.removeEventListener('abort', onAbort))
     if (signal?.aborted) return onAbort() as never
     signal?.addEventListener('abort', onAbort)
     this.#link.start()
@@ -136,7 +132,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     const [message, options] = args as [unknown, RequestOptions | undefined]
     this.#check((topic as Topic).schema, message)
     const { epoch, offset } = await this.#ask<Control & Published>({ type: 'ws:publish', topic: name, message }, options)
-    this.#subscriptions.onPublished(name, epoch, offset)
+    this.#subscriptions.onMessage({ type: '', topic: name, epoch, offset }, true)
     return { epoch, offset }
   }
 
@@ -170,7 +166,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     this.#checkNotClosed()
     const link = this.#link
     if (!link.isOpen) return this.#queue.push(data, onSend)
-    if (this.bufferedAmount > this.#queueBytes) throw new ClientError('QUEUE_FULL', `${this.bufferedAmount} bytes`)
+    if (this.bufferedAmount > this.#queue.limits.bytes) throw new ClientError('QUEUE_FULL', `${this.bufferedAmount} bytes`)
     onSend?.()
     link.wire?.send(data)
     return undefined
@@ -207,7 +203,6 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   onClosed (link: Omit<ClientClose, 'unsent'>): void {
     const end = { ...link, unsent: this.#queue.length }
     const { code, reason, error } = end
-    this.#letGo()
     this.#closed.resolve(end)
     const makeError = (sent = false): ClientError => new ClientError('CLOSED', `${code} ${reason}`, { cause: error, sent })
     this.#opened.reject(error ?? makeError())
@@ -231,8 +226,8 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
       if (schema !== undefined) message = value
     }
     if (schema !== undefined && !(isBinary && this.#takesBinary)) {
-      if (isBinary) return this.#onInvalid(1003, new ClientError('INVALID_MESSAGE', 'binary'))
-      if (message === undefined) return this.#onInvalid(1007, new ClientError('INVALID_MESSAGE', 'not JSON'))
+      if (isBinary) return this.#onInvalid(4003, new ClientError('INVALID_MESSAGE', 'binary'))
+      if (message === undefined) return this.#onInvalid(4007, new ClientError('INVALID_MESSAGE', 'not JSON'))
       if (!this.isValid(schema, message)) return
     }
     this.receive(message, isBinary)
@@ -277,12 +272,16 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
       this.#check(schema, message, 'INVALID_MESSAGE')
       return true
     } catch (error) {
-      this.#onInvalid(1008, error as Error)
+      this.#onInvalid(4008, error as Error)
       return false
     }
   }
 
-  /** A server that breaks its contract will do so again: unless somebody takes over, that is the end. */
+  /**
+   * A server that breaks its contract will do so again: unless somebody takes over, that is the end.
+   *
+   * @param closeCode - 3000 more than the one of the protocol, which scripts may not use
+   */
   #onInvalid (closeCode: number, error: Error): void {
     if (this.isHeard('invalid')) {
       this.emit('invalid', error)

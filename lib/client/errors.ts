@@ -3,7 +3,7 @@ import type { MessageFault } from '../validation/errors.ts'
 
 /** What can go wrong: codes less their prefix; a test holds docs/errors.md to it, where each is explained. No bundle has this list. */
 export const CLIENT_FAULTS = [
-  'OPTION', 'CLOSED', 'LOST', 'UNREACHABLE', 'TIMEOUT', 'SILENT', 'QUEUE_FULL', 'UNHEARD', 'NO_HANDLER', 'INVALID_SEND', 'INVALID_MESSAGE'
+  'OPTION', 'CLOSED', 'LOST', 'UNREACHABLE', 'REFUSED', 'TIMEOUT', 'SILENT', 'QUEUE_FULL', 'UNHEARD', 'NO_HANDLER', 'INVALID_SEND', 'INVALID_MESSAGE'
 ] as const
 
 export type ClientFault = (typeof CLIENT_FAULTS)[number]
@@ -18,22 +18,18 @@ export class ClientError extends Error {
   readonly code: `FST_WS_CLIENT_${ClientFault}`
   /** Of a request, a subscription or a publication that failed: true if it may have reached the server. */
   readonly sent: boolean
+  /** Of a message that does not fit, where `validate` has looked at it. */
+  declare readonly validation?: readonly MessageFault[]
+  /** Of a refused handshake, in Node: the HTTP answer's. Names of headers are in lower case; of the body there is what came in time. */
+  declare readonly statusCode?: number
+  declare readonly headers?: Readonly<Record<string, string | string[] | undefined>>
+  declare readonly body?: string
 
   /** The message is the fault's name in small letters, `queue full` say, and the detail. */
   constructor (fault: ClientFault, detail: unknown, options?: ClientErrorOptions) {
     super(`${fault.toLowerCase().replace('_', ' ')}: ${String(detail)}`, options)
     this.code = `FST_WS_CLIENT_${fault}`
     this.sent = options?.sent ?? false
-  }
-}
-
-/** A message, or the payload of a request or reply, does not fit its schema. */
-export class ValidationError extends ClientError {
-  readonly validation: readonly MessageFault[]
-
-  constructor (fault: 'INVALID_SEND' | 'INVALID_MESSAGE', detail: string, validation: readonly MessageFault[]) {
-    super(fault, detail)
-    this.validation = validation
   }
 }
 
@@ -52,33 +48,5 @@ export class RequestError extends Error {
     this.code = code
     this.statusCode = statusCode
     this.validation = validation
-  }
-}
-
-/** The server refused the handshake with an HTTP answer. Only Node sees it; a browser tells 1006 and nothing else. */
-export class RefusedError extends Error {
-  override readonly name = 'RefusedError'
-  readonly code = 'FST_WS_REFUSED'
-  readonly statusCode: number
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** As text, what there was of it in time. */
-  readonly body: string
-
-  constructor (statusCode: number, headers: Readonly<Record<string, string | string[] | undefined>>, body: string) {
-    super(readMessage(body) ?? `the server refused the handshake with ${statusCode}`)
-    this.statusCode = statusCode
-    this.headers = headers
-    this.body = body
-  }
-}
-
-/** Finds what a body in the form of Fastify's errors says. */
-function readMessage (body: string): string | undefined {
-  try {
-    const { message } = JSON.parse(body)
-    return typeof message === 'string' ? message : undefined
-  } catch {
-    return undefined
   }
 }

@@ -88,19 +88,19 @@ export abstract class Inbox {
     return [...this.#listeners.keys()].some((name) => name.startsWith(event))
   }
 
-  /** @returns a promise when a listener returned one: it resolves when all have settled */
-  emit (event: string, ...args: unknown[]): Promise<unknown> | undefined {
-    let pending: Array<Promise<unknown>> | undefined
+  /** @returns what to wait for: listeners that are async, until each has settled */
+  emit (event: string, ...args: unknown[]): Array<Promise<unknown>> {
+    const pending: Array<Promise<unknown>> = []
     const onFault = (reason: unknown): void => this.onFault(reason, event)
     for (const listener of this.#listeners.get(event) ?? []) {
       try {
         const result = listener(...args as never[]) // the event's name says which they are
-        if (result instanceof Promise) (pending ??= []).push(result.catch(onFault))
+        if (result instanceof Promise) pending.push(result.catch(onFault))
       } catch (reason) {
         onFault(reason)
       }
     }
-    return pending && Promise.all(pending)
+    return pending
   }
 
   receive (message: unknown, isBinary = false): void {
@@ -130,7 +130,7 @@ export abstract class Inbox {
       const [message, isBinary] = this.#waiting.shift()!
       this.#isBusy = true
       const type = (message as { readonly type?: unknown } | null)?.type // which no string or number has
-      const pending = [this.emit('message', message, isBinary), this.emit(`message:${String(type)}`, message)].filter(Boolean)
+      const pending = [...this.emit('message', message, isBinary), ...this.emit(`message:${String(type)}`, message)]
       if (pending.length === 0) this.#isBusy = false
       else {
         Promise.all(pending).then(() => {

@@ -7,8 +7,11 @@ import type { ClientClose, ClientRetry, ClientState } from './types.ts'
 import type { Loss, Wire, WireEvents, WireTarget } from './wire.ts'
 
 /** Times in ms. */
-export interface LinkSettings {
-  readonly reconnect: (BackoffTimes & { readonly maxAttempts: number, readonly resetAfter: number }) | false
+export interface LinkSettings extends BackoffTimes {
+  /** Attempts in a row that may fail; 0: the first connection is the last one. */
+  readonly maxAttempts: number
+  /** How long a connection must have been open for the next wait to be a first one again. */
+  readonly resetAfter: number
   readonly handshakeTimeout: number
   readonly closeTimeout: number
   isTerminal (loss: Loss): boolean
@@ -54,7 +57,7 @@ export class Link {
 
   /** True when what is sent goes to a connection. */
   get isOpen (): boolean {
-    return this.#state === 'open' && this.#wire?.isOpen === true
+    return this.#state === 'open' && this.#wire?.readyState === 1
   }
 
   /** The connection, or the one that may become one; the last one when there is none. */
@@ -82,9 +85,9 @@ export class Link {
     this.#setTimer(this.#settings.closeTimeout, () => this.drop())
   }
 
-  /** Gives up a connection that is dead. */
+  /** Gives up an attempt, or a connection that is dead. */
   drop (error?: Error): void {
-    if (!/closed|waiting/.test(this.#state)) this.#onLoss({ ...ABNORMAL, error })
+    this.#onLoss({ ...ABNORMAL, error })
   }
 
   /** Closes for good, without waiting for anybody. */
@@ -125,21 +128,21 @@ export class Link {
 
   #onLoss (loss: Loss): void {
     const state = this.#state
-    const { reconnect, isTerminal } = this.#settings
+    const settings = this.#settings
     // From here on the old one is not heard.
     this.#attempt++
     this.#setTimer()
-    this.#wire?.terminate()
+    this.#terminate()
     if (state === 'closing') return this.#finish({ ...loss, initiator: 'local', error: this.#fault ?? loss.error })
     if (state === 'open') {
-      if (reconnect !== false && Date.now() - this.#openedAt >= reconnect.resetAfter) this.#failures = 0
+      if (Date.now() - this.#openedAt >= settings.resetAfter) this.#failures = 0
       // Not open for those who ask while they are told.
       this.#state = 'waiting'
       this.#events.onLost()
       if (this.state !== 'waiting') return
     }
-    if (reconnect === false || this.#failures >= reconnect.maxAttempts || isTerminal(loss)) return this.#finish({ ...loss, initiator: 'remote' })
-    const delay = drawDelay(this.#failures, reconnect)
+    if (this.#failures >= settings.maxAttempts || settings.isTerminal(loss)) return this.#finish({ ...loss, initiator: 'remote' })
+    const delay = drawDelay(this.#failures, settings)
     this.#failures++
     this.#state = 'waiting'
     this.#setTimer(delay, () => this.#connect())
@@ -149,11 +152,16 @@ export class Link {
   #finish (end: Omit<ClientClose, 'unsent'>): void {
     this.#attempt++
     this.#setTimer()
-    this.#wire?.terminate()
+    this.#terminate()
     const wasOpen = /open|closing/.test(this.#state)
     this.#state = 'closed'
     if (wasOpen) this.#events.onLost()
     this.#events.onClosed(end)
+  }
+
+  #terminate (): void {
+    if (this.#wire?.terminate !== undefined) this.#wire.terminate()
+    else this.#wire?.close()
   }
 
   #setTimer (delay?: number, callback?: () => void): void {

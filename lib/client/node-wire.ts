@@ -15,7 +15,7 @@ import { UsageError } from '../protocol/errors.ts'
 import { buildRequest, generateKey, judgeResponse } from '../protocol/handshake-client.ts'
 import type { HandshakeOffer } from '../protocol/handshake-client.ts'
 import { openNative } from './browser-wire.ts'
-import { ClientError, RefusedError } from './errors.ts'
+import { ClientError } from './errors.ts'
 import { readPingTimes, usesApplicationPings } from './options.ts'
 import type { ConnectSettings, PingOptions, ReconnectOptions } from './types.ts'
 import type { Loss, Wire, WireEvents, WireTarget } from './wire.ts'
@@ -95,8 +95,8 @@ class NodeWire implements Wire {
     return this.#connection?.protocol ?? ''
   }
 
-  get isOpen (): boolean {
-    return this.#connection?.readyState === Connection.OPEN
+  get readyState (): number {
+    return this.#connection?.readyState ?? Connection.CONNECTING
   }
 
   get bufferedAmount (): number {
@@ -150,7 +150,7 @@ class NodeWire implements Wire {
   async #onRefusal (response: IncomingMessage): Promise<void> {
     const { statusCode = 0, headers } = response
     const body = await readBody(response)
-    this.#end({ code: 1006, reason: '', wasClean: false, error: new RefusedError(statusCode, headers, body) })
+    this.#end({ code: 1006, reason: '', wasClean: false, error: Object.assign(new ClientError('REFUSED', readMessage(body) ?? statusCode), { statusCode, headers, body }) })
     this.terminate()
   }
 
@@ -235,6 +235,16 @@ async function readBody (response: IncomingMessage): Promise<string> {
   }
   clearTimeout(timer)
   return Buffer.concat(chunks).toString('utf8', 0, MOST_BODY)
+}
+
+/** Finds what a body in the form of Fastify's errors says. */
+function readMessage (body: string): string | undefined {
+  try {
+    const { message } = JSON.parse(body)
+    return typeof message === 'string' ? message : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** @throws {ClientError} `FST_WS_CLIENT_OPTION` */

@@ -5,8 +5,7 @@ import { checkNode, openNode } from './node-wire.ts'
 import type { AnyConnectOptions } from './options.ts'
 import type { ClientSocket, ConnectArguments } from './types.ts'
 
-export { checkTopicName, defineTopic, TopicError, topicName } from '../topic.ts'
-export { ClientError, RefusedError, RequestError, ValidationError } from './errors.ts'
+export { ClientError, RequestError } from './errors.ts'
 export type * from './types.ts'
 
 /** Connects to a contract's route, and keeps connecting until it is closed. See docs/client.md. */

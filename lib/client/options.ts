@@ -36,7 +36,10 @@ export function readOptions (contract: WebSocketContract, options: AnyConnectOpt
   // What is known is looked at now, and not at the first attempt.
   if (typeof baseUrl !== 'function' && typeof params !== 'function' && typeof query !== 'function') locate(baseUrl, params, query)
   return {
-    reconnect: reconnect !== false && { minDelay, maxDelay, maxAttempts, resetAfter },
+    minDelay,
+    maxDelay,
+    maxAttempts: reconnect === false ? 0 : maxAttempts,
+    resetAfter,
     handshakeTimeout,
     closeTimeout,
     queue: { messages, bytes },
@@ -44,9 +47,8 @@ export function readOptions (contract: WebSocketContract, options: AnyConnectOpt
     isTerminal: (loss) => isTerminal?.(loss.code, loss.reason, loss.error) ?? isForGood(loss),
     open: (target, events) => platform.open(target, events, options),
     async describe (): Promise<WireTarget> {
-      const [base, ...values] = await Promise.all([call(baseUrl), call(params), call(query)])
-      const [own, token] = await Promise.all([call(headers), auth?.()])
-      return { url: locate(base, ...values), protocols: [protocols].flat(), headers: own, token }
+      const [base, values, fields, own, token] = await Promise.all([call(baseUrl), call(params), call(query), call(headers), auth?.()])
+      return { url: locate(base, values, fields), protocols: [protocols].flat(), headers: own, token }
     }
   }
 }
@@ -67,9 +69,9 @@ export function readPingTimes ({ ping }: ConnectSettings): PingTimes {
  * those that say: too slow, too early, too many.
  */
 function isForGood ({ code, error }: Loss): boolean {
-  const { statusCode } = (error ?? {}) as { readonly statusCode?: number } // a refusal's
-  if (statusCode !== undefined) return statusCode > 399 && statusCode < 500 && ![408, 425, 429].includes(statusCode)
-  return [1000, 1003, 1007, 1008, 1009, 1010].includes(code) || (error as ClientError | undefined)?.code === 'FST_WS_CLIENT_OPTION'
+  const { statusCode = 0, code: fault } = (error ?? {}) as Partial<ClientError> // of another error they are other things
+  return [1000, 1003, 1007, 1008, 1009, 1010].includes(code) || fault === 'FST_WS_CLIENT_OPTION' ||
+    (fault === 'FST_WS_CLIENT_REFUSED' && statusCode > 399 && statusCode < 500 && ![408, 425, 429].includes(statusCode))
 }
 
 async function call<T> (value: PerAttempt<T> | undefined): Promise<T | undefined> {

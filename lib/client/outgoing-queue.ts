@@ -16,12 +16,12 @@ interface Entry {
 }
 
 export class OutgoingQueue {
-  readonly #limits: QueueLimits
+  readonly limits: QueueLimits
   readonly #entries = new Set<Entry>()
   #bytes = 0
 
   constructor (limits: QueueLimits) {
-    this.#limits = limits
+    this.limits = limits
   }
 
   get length (): number {
@@ -36,7 +36,7 @@ export class OutgoingQueue {
    * @throws {ClientError} `FST_WS_CLIENT_QUEUE_FULL`
    */
   push (data: Payload, onSend?: () => void): () => void {
-    const { messages, bytes } = this.#limits
+    const { messages, bytes } = this.limits
     const size = typeof data === 'string' ? new TextEncoder().encode(data).length : data.length
     if (this.#entries.size >= messages || this.#bytes + size > bytes) {
       throw new ClientError('QUEUE_FULL', `${this.#entries.size} messages, ${this.#bytes} bytes and ${size} more`)

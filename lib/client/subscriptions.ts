@@ -6,7 +6,7 @@ import type { Deferred } from './deferred.ts'
 import { ClientError, RequestError } from './errors.ts'
 import { Inbox } from './inbox.ts'
 import type { Listener } from './inbox.ts'
-import type { RequestOptions } from './types.ts'
+import type { RequestOptions, TopicMember } from './types.ts'
 
 /** A message from the server, by the fields that may be in it. */
 export type Control = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -52,22 +52,32 @@ interface Channel {
   readonly confirmed: Deferred
   /** It has not. */
   isNew: boolean
+  /** Who is there, by id, where the server tells. */
+  present: Map<string, TopicMember>
 }
 
 /** What one caller of `subscribe` has. */
 export class TopicSubscription extends Inbox {
-  readonly topic: string
+  readonly #channel: Channel
   readonly #owner: SubscriptionsOwner
   /** Of its messages. */
   readonly schema: unknown
   readonly #onUnsubscribe: (subscription: TopicSubscription) => Promise<void>
 
-  constructor (topic: string, schema: unknown, owner: SubscriptionsOwner, onUnsubscribe: (subscription: TopicSubscription) => Promise<void>) {
+  constructor (channel: Channel, schema: unknown, owner: SubscriptionsOwner, onUnsubscribe: (subscription: TopicSubscription) => Promise<void>) {
     super()
-    this.topic = topic
+    this.#channel = channel
     this.#owner = owner
     this.schema = schema
     this.#onUnsubscribe = onUnsubscribe
+  }
+
+  get topic (): string {
+    return this.#channel.topic
+  }
+
+  get members (): TopicMember[] {
+    return [...this.#channel.present.values()]
   }
 
   unsubscribe (): Promise<void> {
@@ -99,7 +109,7 @@ export class Subscriptions {
   /** Subscribes; resolves when the server has confirmed, on whichever connection. */
   async open (topic: string, { listener, data, schema }: SubscribeSettings = {}): Promise<TopicSubscription> {
     const channel = this.#channels.get(topic) ?? this.#add(topic, data)
-    const subscription = new TopicSubscription(topic, schema, this.#owner, (member) => this.#leave(channel, member))
+    const subscription = new TopicSubscription(channel, schema, this.#owner, (member) => this.#leave(channel, member))
     if (listener !== undefined) subscription.on('message', listener)
     channel.members.add(subscription)
     await channel.confirmed.promise
@@ -116,34 +126,36 @@ export class Subscriptions {
     for (const channel of this.#channels.values()) this.#drop(channel, reason)
   }
 
-  /** Takes a message of a topic. */
-  onMessage ({ topic, epoch, offset, message }: Control): void {
+  /**
+   * Takes a message of a topic.
+   *
+   * @param isOwn - it was published by this client, and is not to be told: it is seen, if it came right behind what was seen last
+   */
+  onMessage ({ topic, epoch, offset, message }: Control, isOwn = false): void {
     const channel = this.#channels.get(topic)
     if (channel === undefined) return
-    const { place } = channel
+    const { place, members } = channel
     const next = toPlace(epoch ?? place?.epoch, offset)
     if (next !== undefined) {
+      const ahead = next.epoch === place?.epoch ? next.offset - place.offset : Infinity
       // Seen before: it came both in time and with what was missed.
-      if (next.epoch === place?.epoch && next.offset <= place.offset) return
+      if (ahead < 1 || (isOwn && ahead > 1)) return
       channel.place = next
     }
-    for (const member of channel.members) if (this.#owner.isValid(member.schema, message)) member.receive(message)
-  }
-
-  /** Takes what a publication of this client has become: it is seen, if it came right behind what was seen last. */
-  onPublished (topic: string, epoch: unknown, offset: unknown): void {
-    const channel = this.#channels.get(topic)
-    const place = channel?.place
-    if (channel !== undefined && place?.epoch === epoch && place?.offset === Number(offset) - 1) channel.place = toPlace(epoch, offset)
+    if (!isOwn) for (const member of members) if (this.#owner.isValid(member.schema, message)) member.receive(message)
   }
 
   /** Takes the coming and going of others. */
   onPresence ({ type, topic, member }: Control): void {
-    for (const subscription of this.#channels.get(topic)?.members ?? []) subscription.emit(type.slice(3), member)
+    const channel = this.#channels.get(topic)
+    if (channel === undefined) return
+    const { id } = member as TopicMember
+    channel.present[type === 'ws:join' ? 'set' : 'delete'](id, member as TopicMember)
+    for (const subscription of channel.members) subscription.emit(type.slice(3), member)
   }
 
   #add (topic: string, data: unknown): Channel {
-    const channel = { topic, data, members: new Set<TopicSubscription>(), place: undefined, confirmed: defer(), isNew: true }
+    const channel = { topic, data, members: new Set<TopicSubscription>(), place: undefined, confirmed: defer(), isNew: true, present: new Map() }
     this.#channels.set(topic, channel)
     if (this.#owner.isOpen) this.#ask(channel)
     return channel
@@ -157,7 +169,8 @@ export class Subscriptions {
     }, FOR_EVER)
   }
 
-  #onAnswer (channel: Channel, { epoch, offset }: Control, isRecovered: boolean): void {
+  #onAnswer (channel: Channel, { epoch, offset, members = [] }: Control, isRecovered: boolean): void {
+    channel.present = new Map((members as TopicMember[]).map((member) => [member.id, member]))
     // What was missed follows, and each message brings its offset.
     if (!isRecovered) channel.place = toPlace(epoch, offset)
     if (!channel.isNew && channel.members.size > 0) {

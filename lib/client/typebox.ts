@@ -5,7 +5,7 @@ import { Value } from '@sinclair/typebox/value'
 import { DEPTH_FAULT, isStackOverflow, wholeFault } from '../validation/errors.ts'
 import type { MessageFault } from '../validation/errors.ts'
 import { toFault } from '../validation/typebox-faults.ts'
-import { ValidationError } from './errors.ts'
+import { ClientError } from './errors.ts'
 import type { ClientValidator } from './types.ts'
 
 /** Nothing is known of a schema but itself. */
@@ -15,7 +15,7 @@ const MAP = { pointers: new Map(), resolve: (schema: unknown): unknown => schema
 export function typebox (): ClientValidator {
   return (schema, value, name) => {
     const fault = findFault(schema as TSchema, value) // what the contract was typed by
-    if (fault !== undefined) throw new ValidationError(name, `message${fault.instancePath} ${fault.message}`, [fault])
+    if (fault !== undefined) throw Object.assign(new ClientError(name, `message${fault.instancePath} ${fault.message}`), { validation: [fault] })
   }
 }
 

@@ -251,6 +251,8 @@ export interface SubscriptionEvents<Message> {
 export interface Subscription<Message = unknown> extends AsyncIterable<Message> {
   /** The whole name. */
   readonly topic: string
+  /** Who is there and shows itself, as the server has told; empty where it does not. */
+  readonly members: readonly TopicMember[]
   on<E extends keyof SubscriptionEvents<Message>> (event: E, listener: (...args: SubscriptionEvents<Message>[E]) => unknown): this
   once<E extends keyof SubscriptionEvents<Message>> (event: E, listener: (...args: SubscriptionEvents<Message>[E]) => unknown): this
   off<E extends keyof SubscriptionEvents<Message>> (event: E, listener: (...args: SubscriptionEvents<Message>[E]) => unknown): this

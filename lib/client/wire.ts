@@ -28,18 +28,19 @@ export interface WireEvents {
   onClose (loss: Loss): void
 }
 
+/** As much of the WHATWG interface as a client needs: a browser's WebSocket is one. */
 export interface Wire {
   /** The subprotocol that was agreed on, or ''. */
   readonly protocol: string
-  /** False too when it has begun to close and has not told so yet. */
-  readonly isOpen: boolean
+  /** 1 when it is open; not any more when it has begun to close and has not told so yet. */
+  readonly readyState: number
   /** Bytes that were sent and still wait in this process. */
   readonly bufferedAmount: number
   send (data: Payload): void
-  /** Starts the closing handshake, with a code that applications may use or one that the platform makes the best of. */
+  /** Starts the closing handshake: with 1000, or 3000 to 4999. */
   close (code?: number, reason?: string): void
-  /** Lets go of it at once; what it still tells is for nobody. */
-  terminate (): void
+  /** Lets go of it at once. Where that cannot be had, it is closed; what it still tells is for nobody. */
+  terminate? (): void
   /** Reads no more until `resume`; there where that can be had. */
   pause? (): void
   resume? (): void

@@ -6,7 +6,6 @@ import type { Wire, WireEvents, WireTarget } from '../../lib/client/wire.ts'
 class FakeSocket {
   static last: FakeSocket
   readonly args: unknown[]
-  readonly calls: unknown[] = []
   binaryType = 'blob'
   protocol = 'v1'
   readyState = 0
@@ -19,8 +18,8 @@ class FakeSocket {
     FakeSocket.last = this
   }
 
-  send (data: unknown): void { this.calls.push(data) }
-  close (...args: unknown[]): void { this.calls.push(args) }
+  send (): void {}
+  close (): void {}
 }
 
 const TARGET: WireTarget = { url: new URL('ws://example.org/a?b=c'), protocols: ['v1'], headers: undefined, token: undefined }
@@ -36,22 +35,11 @@ t.test('what is asked of it, and what it tells', async (t) => {
   const { wire, socket } = open({}, told)
   t.strictSame(socket.args, ['ws://example.org/a?b=c', ['v1']])
   t.equal(socket.binaryType, 'arraybuffer')
-  t.equal(wire.isOpen, false)
-  socket.readyState = 1
+  t.equal(wire, socket, 'it is the socket itself')
   socket.onopen()
-  t.equal(wire.isOpen, true)
   socket.onmessage({ data: 'hi', type: 'message' })
   socket.onclose({ code: 1001, reason: 'away', wasClean: true, type: 'close' })
   t.strictSame(told, ['open', 'hi', { code: 1001, reason: 'away', wasClean: true }])
-  t.equal(wire.protocol, 'v1')
-  t.equal(wire.bufferedAmount, 7)
-  wire.send('text')
-  wire.close()
-  wire.close(4000, 'bye')
-  wire.close(1008, 'why')
-  wire.terminate()
-  t.strictSame(socket.calls, ['text', [1000, undefined], [4000, 'bye'], [4008, 'why'], []], 'a code that no script may use becomes one that it may')
-  t.equal(wire.pause, undefined)
 })
 
 t.test('a token goes behind bearer', async (t) => {
@@ -65,7 +53,7 @@ t.test('what the constructor throws, and none at all', async (t) => {
   t.throws(() => openNative(TARGET, events, { webSocket: class { constructor () { throw cause } } }), { code: 'FST_WS_CLIENT_OPTION', message: /bad subprotocol/, cause })
   const own = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket')
   Reflect.deleteProperty(globalThis, 'WebSocket')
-  t.throws(() => openNative(TARGET, events, {}), { code: 'FST_WS_CLIENT_OPTION', message: 'option: there is no WebSocket here' })
+  t.throws(() => openNative(TARGET, events, {}), { code: 'FST_WS_CLIENT_OPTION', message: 'option: no WebSocket' })
   if (own !== undefined) Object.defineProperty(globalThis, 'WebSocket', own)
 })
 

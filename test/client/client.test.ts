@@ -277,8 +277,11 @@ t.test('subscriptions: confirmed, typed parameters, shared, left', async (t) => 
   t.equal(server.controls.length, 1, 'the server is asked once')
   second.on('join', ({ id }) => { heard.push(`join ${id}`) }).on('leave', ({ id }) => { heard.push(`leave ${id}`) })
   server.send({ type: 'ws:join', topic: 'room/a', member: { id: 'x', data: 1 } })
+  await until(() => heard.length === 3)
+  t.strictSame(first.members, [{ id: 'x', data: 1 }])
   server.send({ type: 'ws:leave', topic: 'room/a', member: { id: 'x' } })
   await until(() => heard.length === 4)
+  t.strictSame(second.members, [])
   await first.unsubscribe()
   t.equal(server.controls.length, 1, 'another still listens')
   await second.unsubscribe()
@@ -426,10 +429,10 @@ t.test('binary: true lets bytes through beside the messages, also from the queue
 })
 
 const invalid = [
-  { name: 'not JSON', data: 'nonsense', code: 1007, message: /not JSON/ },
-  { name: 'binary', data: Buffer.from([1]), code: 1003, message: /binary/ },
-  { name: 'not in the schema', data: '{"type":"said","text":1}', code: 1008, message: /message\/text Expected string/ },
-  { name: 'null', data: 'null', code: 1008, message: /message/ }
+  { name: 'not JSON', data: 'nonsense', code: 4007, message: /not JSON/ },
+  { name: 'binary', data: Buffer.from([1]), code: 4003, message: /binary/ },
+  { name: 'not in the schema', data: '{"type":"said","text":1}', code: 4008, message: /message\/text Expected string/ },
+  { name: 'null', data: 'null', code: 4008, message: /message/ }
 ]
 
 for (const { name, data, code, message } of invalid) {
@@ -536,7 +539,7 @@ t.test('a function of the options that throws is a failed attempt', async (t) =>
 })
 
 t.test('pings by messages: answered, and a silent server is given up', async (t) => {
-  const { server, socket } = await setUp(t, { ping: { application: true, interval: 15, timeout: 15 } })
+  const { server, socket } = await setUp(t, { ping: { application: true, interval: 15, timeout: 500 } })
   await socket.opened
   await until(() => server.controls.filter(({ type }) => type === 'ws:ping').length === 3)
   t.equal(server.requests.length, 1)

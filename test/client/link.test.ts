@@ -11,6 +11,7 @@ interface FakeWire extends Wire {
 
 const LOSS: Loss = { code: 1006, reason: '', wasClean: false }
 const QUICK = { minDelay: 0, maxDelay: 0, maxAttempts: Infinity, resetAfter: 0 }
+const NEVER = { maxAttempts: 0 }
 
 class Setup implements LinkEvents {
   readonly wires: FakeWire[] = []
@@ -22,7 +23,7 @@ class Setup implements LinkEvents {
 
   constructor (settings: Partial<LinkSettings> = {}) {
     this.link = new Link({
-      reconnect: QUICK,
+      ...QUICK,
       handshakeTimeout: 1_000,
       closeTimeout: 1_000,
       isTerminal: () => false,
@@ -55,7 +56,7 @@ class Setup implements LinkEvents {
     if (this.throwsOnOpen !== undefined) throw this.throwsOnOpen
     const calls: unknown[] = []
     const wire: FakeWire = {
-      events, calls, protocol: '', isOpen: true, bufferedAmount: 0, send () {}, close: (...args) => { calls.push(['close', ...args]) }, terminate: () => { calls.push('terminate') }
+      events, calls, protocol: '', readyState: 1, bufferedAmount: 0, send () {}, close: (...args) => { calls.push(['close', ...args]) }, terminate: () => { calls.push('terminate') }
     }
     this.wires.push(wire)
     return wire
@@ -82,7 +83,6 @@ t.test('connects, tells, and closes', async (t) => {
   t.equal(link.state, 'closed')
   t.match(told, ['open', 'hi', 'late', 'lost', ['closed', { code: 4000, reason: 'bye', wasClean: true, initiator: 'local' }]])
   wire.events.onMessage('after')
-  link.drop()
   link.abort(1)
   t.equal(told.length, 5)
 })
@@ -108,7 +108,7 @@ t.test('reconnects, and hears nothing of an old connection', async (t) => {
 t.test('failures count until a connection has lasted', async (t) => {
   const attempts = (told: unknown[]): unknown[] => told.filter(Array.isArray).map(([, retry]) => retry.attempt)
   for (const { resetAfter, want } of [{ resetAfter: 60_000, want: [1, 2, 3] }, { resetAfter: 0, want: [1, 1, 1] }]) {
-    const setup = new Setup({ reconnect: { ...QUICK, resetAfter } })
+    const setup = new Setup({ resetAfter })
     setup.link.start()
     for (let n = 0; n < 3; n++) {
       const { events } = await setup.wire(n)
@@ -122,8 +122,8 @@ t.test('failures count until a connection has lasted', async (t) => {
 
 t.test('gives up', async (t) => {
   const rows: Array<{ name: string, settings: Partial<LinkSettings>, wires: number }> = [
-    { name: 'without reconnect', settings: { reconnect: false }, wires: 1 },
-    { name: 'after maxAttempts', settings: { reconnect: { ...QUICK, maxAttempts: 2 } }, wires: 3 },
+    { name: 'without reconnect', settings: NEVER, wires: 1 },
+    { name: 'after maxAttempts', settings: { maxAttempts: 2 }, wires: 3 },
     { name: 'at a terminal end', settings: { isTerminal: ({ code }) => code === 1006 }, wires: 1 }
   ]
   for (const { name, settings, wires } of rows) {
@@ -136,13 +136,13 @@ t.test('gives up', async (t) => {
 })
 
 t.test('a deadline for all of an attempt', async (t) => {
-  const setup = new Setup({ handshakeTimeout: 5, reconnect: false })
+  const setup = new Setup({ handshakeTimeout: 5, ...NEVER })
   setup.link.start()
   const wire = await setup.wire(0)
   while (setup.link.state !== 'closed') await new Promise((resolve) => setTimeout(resolve, 1))
   t.strictSame(wire.calls.includes('terminate'), true)
   t.match(setup.told, [['closed', { error: { code: 'FST_WS_CLIENT_UNREACHABLE', message: 'unreachable: in 5 ms' } }]])
-  const hanging = new Setup({ handshakeTimeout: 5, reconnect: false })
+  const hanging = new Setup({ handshakeTimeout: 5, ...NEVER })
   let resolve: ((target: unknown) => void) | undefined
   hanging.describe = () => new Promise((given) => { resolve = given })
   hanging.link.start()
@@ -154,7 +154,7 @@ t.test('a deadline for all of an attempt', async (t) => {
 
 t.test('what cannot be opened is a failed attempt', async (t) => {
   for (const thrown of [new Error('no'), 'no']) {
-    const setup = new Setup({ reconnect: false })
+    const setup = new Setup(NEVER)
     setup.throwsOnOpen = thrown
     setup.link.start()
     while (setup.link.state !== 'closed') await new Promise((resolve) => setImmediate(resolve))
@@ -173,7 +173,7 @@ t.test('closing has a deadline, and while waiting there is nothing to close', as
   t.ok(calls.includes('terminate'))
   t.match(setup.told.at(-1), ['closed', { code: 1006, initiator: 'local', error: fault }])
 
-  const waiting = new Setup({ reconnect: { ...QUICK, minDelay: 60_000, maxDelay: 60_000 } })
+  const waiting = new Setup({ minDelay: 60_000, maxDelay: 60_000 })
   waiting.link.start()
   ;(await waiting.wire(0)).events.onClose(LOSS)
   t.equal(waiting.link.state, 'waiting')

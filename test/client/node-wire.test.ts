@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
-import { connect, RefusedError } from '../../lib/client/node.ts'
+import { ClientError, connect } from '../../lib/client/node.ts'
 import type { ClientRetry, ClientSocket, ConnectSettings } from '../../lib/client/node.ts'
 import { defineWebSocket } from '../../lib/contract.ts'
 import { makeApp, until } from '../helpers/app.ts'
@@ -126,13 +126,14 @@ t.test('headers that cannot be sent are the end, and not a reason to try again',
 t.test('a refusal tells its status, its message and its body', async (t) => {
   const server = await ControlServer.start(t, { refuse: () => 401 })
   const socket = open(t, server.url)
-  const opened = t.rejects(socket.opened, { name: 'RefusedError', code: 'FST_WS_REFUSED', statusCode: 401, message: 'no: 401' })
+  const opened = t.rejects(socket.opened, { name: 'ClientError', code: 'FST_WS_CLIENT_REFUSED', statusCode: 401, message: 'refused: no: 401' })
   const { error, ...end } = await socket.closed
   await opened
   t.match(end, { code: 1006, wasClean: false, initiator: 'remote' })
-  t.ok(error instanceof RefusedError)
-  t.match(JSON.parse((error as RefusedError).body), { statusCode: 401 })
-  t.match((error as RefusedError).headers, { 'content-type': /json/ })
+  t.ok(error instanceof ClientError)
+  const { body, headers } = error as ClientError
+  t.match(JSON.parse(String(body)), { statusCode: 401 })
+  t.match(headers, { 'content-type': /json/ })
 })
 
 const statuses = [
@@ -159,9 +160,10 @@ const oddities: Array<{ name: string, answer: (socket: Socket) => void, error: o
   { name: 'a head without end', answer: (socket) => socket.write(`HTTP/1.1 101 X\r\n${'X: y\r\n'.repeat(20_000)}`), error: { code: 'HPE_HEADER_OVERFLOW' } },
   { name: 'a 101 for another key', answer: (socket) => socket.write('HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n'), error: { code: 'FST_WS_ANSWER_ACCEPT' } },
   { name: 'a 101 for another protocol', answer: (socket) => socket.write('HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n'), error: { code: 'FST_WS_ANSWER_UPGRADE' } },
-  { name: '200', answer: (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi'), error: { statusCode: 200, body: 'hi' } },
+  { name: '200', answer: (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi'), error: { statusCode: 200, body: 'hi', message: 'refused: 200' } },
   { name: 'a body that is longer than anybody wants', answer: (socket) => socket.write(`HTTP/1.1 500 X\r\n\r\n${'x'.repeat(200_000)}`), error: { statusCode: 500, body: 'x'.repeat(65_536) } },
   { name: 'a body that is cut', answer: (socket) => socket.end('HTTP/1.1 500 X\r\nContent-Length: 20\r\n\r\npart'), error: { statusCode: 500, body: 'part' } },
+  { name: 'JSON without a message', answer: (socket) => socket.end('HTTP/1.1 500 X\r\nContent-Length: 4\r\n\r\nnull'), error: { message: 'refused: 500' } },
   { name: 'silence', answer: () => {}, error: { code: 'FST_WS_CLIENT_UNREACHABLE', message: 'unreachable: in 100 ms' } }
 ]
 
@@ -186,7 +188,7 @@ t.test('the heartbeat finds a network that no longer forwards, and the client co
   const server = await ControlServer.start(t, { history: ['kept'] })
   const proxy = await ChaosProxy.start(server.port)
   t.teardown(() => proxy.close())
-  const socket = open(t, `http://127.0.0.1:${proxy.port}`, { ping: { interval: 30, timeout: 60 } })
+  const socket = open(t, `http://127.0.0.1:${proxy.port}`, { ping: { interval: 30, timeout: 300 } })
   const heard: unknown[] = []
   await socket.subscribe('kept', (message) => { heard.push(message) })
   server.publish('kept', 1)

@@ -1,21 +1,25 @@
 import t from 'tap'
-import { ClientError, RefusedError } from '../../lib/client/errors.ts'
+import { ClientError } from '../../lib/client/errors.ts'
 import { readOptions, readPingTimes, usesApplicationPings } from '../../lib/client/options.ts'
 import type { Platform } from '../../lib/client/wire.ts'
 
 const platform: Platform = { origin: 'https://page.example', check () {}, open: () => { throw new Error('not here') } }
+const refused = (statusCode: number): Error => Object.assign(new ClientError('REFUSED', ''), { statusCode })
 const contract = { url: '/chat/:room' }
 
 t.test('defaults, also for what is given as undefined', async (t) => {
   const settings = readOptions({ url: '/' }, { reconnect: { minDelay: undefined as unknown as number }, queue: {} }, platform)
   t.match(settings, {
-    reconnect: { minDelay: 500, maxDelay: 30_000, maxAttempts: Infinity, resetAfter: 5_000 },
+    minDelay: 500,
+    maxDelay: 30_000,
+    maxAttempts: Infinity,
+    resetAfter: 5_000,
     handshakeTimeout: 10_000,
     closeTimeout: 5_000,
     queue: { messages: 1_000, bytes: 1_048_576 },
     ping: undefined
   })
-  t.equal(readOptions({ url: '/' }, { reconnect: false }, platform).reconnect, false)
+  t.equal(readOptions({ url: '/' }, { reconnect: false }, platform).maxAttempts, 0)
   t.same(readOptions({ url: '/' }, { reconnect: true, ping: 'application' }, platform).ping, { interval: 25_000, timeout: 20_000 })
 })
 
@@ -50,8 +54,8 @@ t.test('pings', async (t) => {
 const ends = [
   ...[1000, 1003, 1007, 1008, 1009, 1010].map((code) => ({ code, error: undefined, want: true })),
   ...[1001, 1002, 1005, 1006, 1011, 1012, 1013, 1014, 3000, 4000, 4999].map((code) => ({ code, error: undefined, want: false })),
-  ...[400, 401, 403, 404, 426, 499].map((status) => ({ code: 1006, error: new RefusedError(status, {}, ''), want: true })),
-  ...[200, 302, 408, 425, 429, 500, 503].map((status) => ({ code: 1006, error: new RefusedError(status, {}, ''), want: false })),
+  ...[400, 401, 403, 404, 426, 499].map((status) => ({ code: 1006, error: refused(status), want: true })),
+  ...[200, 302, 408, 425, 429, 500, 503].map((status) => ({ code: 1006, error: refused(status), want: false })),
   { code: 1006, error: new ClientError('OPTION', ''), want: true },
   { code: 1006, error: new ClientError('UNREACHABLE', ''), want: false }
 ]

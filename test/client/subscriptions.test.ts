@@ -32,7 +32,7 @@ t.test('the place is that of the last message that was seen', async (t) => {
   const heard: unknown[] = []
   void subscriptions.open('a', { listener: (text: unknown) => { heard.push(text) }, data: { nick: 'ann' } })
   t.match(owner.asked[0], { type: 'ws:subscribe', topic: 'a', data: { nick: 'ann' }, since: undefined })
-  owner.answer(0, { epoch: 'e', offset: 5 })
+  owner.answer(0, { epoch: 'e', offset: 5, members: [{ id: 'x', data: 1 }] })
   subscriptions.renew()
   t.strictSame(owner.asked[1]?.['since'], { epoch: 'e', offset: 5 })
   owner.answer(1, { epoch: 'e', offset: 8, recovered: true })
@@ -64,14 +64,14 @@ t.test('a publication of one\'s own is seen if nothing is missing before it', as
     subscriptions.renew()
     return owner.asked.at(-1)?.['since']
   }
-  subscriptions.onPublished('a', 'e', 7)
+  subscriptions.onMessage({ type: 'ws:ack', topic: 'a', epoch: 'e', offset: 7 }, true)
   t.strictSame(since(), { epoch: 'e', offset: 5 }, 'the sixth may still come')
-  subscriptions.onPublished('a', 'f', 6)
+  subscriptions.onMessage({ type: 'ws:ack', topic: 'a', epoch: 'f', offset: 6 }, true)
   t.strictSame(since(), { epoch: 'e', offset: 5 })
-  subscriptions.onPublished('a', 'e', 6)
+  subscriptions.onMessage({ type: 'ws:ack', topic: 'a', epoch: 'e', offset: 6 }, true)
   t.strictSame(since(), { epoch: 'e', offset: 6 })
-  subscriptions.onPublished('b', 'e', 7)
-  subscriptions.onPublished('a', undefined, undefined)
+  subscriptions.onMessage({ type: 'ws:ack', topic: 'b', epoch: 'e', offset: 7 }, true)
+  subscriptions.onMessage({ type: 'ws:ack', topic: 'a', epoch: undefined, offset: undefined }, true)
   t.strictSame(since(), { epoch: 'e', offset: 6 })
 })
 

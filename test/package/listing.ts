@@ -6,7 +6,10 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import websocket, { websocket as named } from '../../lib/index.ts'
 import type { RawMessage, RawPayload, WebSocketConnection, WebSocketErrorHandler, WebSocketHandler, WebSocketPluginOptions } from '../../lib/index.ts'
-import { defineWebSocket } from '../../lib/contract.ts'
+import { connect } from '../../lib/client/node.ts'
+import type { ClientSocket } from '../../lib/client/node.ts'
+import { typebox } from '../../lib/client/typebox.ts'
+import { defineTopic, defineWebSocket } from '../../lib/contract.ts'
 import type { ClientGets, ClientSends } from '../../lib/contract.ts'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
@@ -127,6 +130,34 @@ const chat = defineWebSocket({ url: '/contract/:room', schema: { websocket: { re
 app.route({ ...chat, handler (connection) { exact<WebSocketConnection<Incoming, Outgoing>>()(connection) } })
 exact<Outgoing>()(undefined as unknown as ClientGets<typeof chat>)
 exact<Incoming>()(undefined as unknown as ClientSends<typeof chat>)
+
+// ---- a client
+
+const asking = defineWebSocket({
+  url: '/asking/:room',
+  schema: {
+    params: Type.Object({ room: Type.String() }),
+    websocket: { receive: ChatIn, send: ChatOut, requests: { add: { request: Type.Object({ a: Type.Number() }), reply: Type.Number() } } }
+  }
+})
+const topic = defineTopic({ name: 'room/:room', schema: ChatOut, history: { size: 1 } })
+const socket = connect(asking, { baseUrl: 'https://example.org', params: { room: 'a' }, validate: typebox(), auth: async () => '' })
+exact<ClientSocket<typeof asking>>()(socket)
+socket.on('message', (message) => { exact<Outgoing>()(message) }).on('message:said', ({ nick }) => { exact<string>()(nick) })
+socket.on('close', (code, reason, { unsent }) => { exact<number>()(code + unsent) })
+exact<boolean>()(socket.send({ type: 'chat', text: '' }))
+exact<number>()(await socket.request('add', { a: 1 }))
+const subscription = await socket.subscribe(topic, { room: 'a' }, ({ text }) => { exact<string>()(text) })
+for await (const message of subscription) exact<Outgoing>()(message)
+await socket.publish(topic, { room: 'a' }, { type: 'said', nick: '', text: '' })
+for await (const message of socket) exact<Outgoing>()(message)
+exact<number>()((await socket.closed).code)
+// @ts-expect-error the parameter is missing
+connect(asking, { baseUrl: 'https://example.org' })
+// @ts-expect-error a message of the other direction
+socket.send({ type: 'said', nick: '', text: '' })
+// @ts-expect-error no such request
+socket.request('subtract', { a: 1 })
 
 // ---- the instance
 

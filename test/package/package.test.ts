@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import t from 'tap'
 import { compile, ROOT } from '../types/compile.ts'
 import { bringCompilers, bringNodes, npm, runWell } from './tools.ts'
@@ -95,6 +96,16 @@ for (const [name, node] of nodes.size > 0 ? nodes : [[process.version, process.e
   }
 }
 
+t.test('the client: Node and a bundle for browsers take each its half', async (t) => {
+  const program = "import { connect } from 'fastify-typed-websocket/client'; console.log(typeof connect, import.meta.resolve('fastify-typed-websocket/client').split('/').pop())"
+  writeFileSync(join(project, 'client.mjs'), program)
+  const runners = nodes.size > 0 ? [...nodes.values()] : [process.execPath]
+  for (const node of runners) t.equal((await runWell(node, ['client.mjs'], project)).stdout, 'function node.js\n')
+  const { metafile } = await build({ stdin: { contents: program, resolveDir: project }, bundle: true, format: 'esm', platform: 'browser', metafile: true, write: false })
+  t.same(Object.keys(metafile.inputs).filter((path) => !/dist\/lib\/(client\/|topic\.js$)|^<stdin>$/.test(path)), [])
+  t.ok(Object.keys(metafile.inputs).some((path) => path.endsWith('client/browser.js')))
+})
+
 t.test('types', async (t) => {
   const STRICT = { target: 'es2022', lib: ['es2023'], types: ['node'], strict: true, exactOptionalPropertyTypes: true }
   // The declaration files of all packages are checked too: skipLibCheck is off.
@@ -105,6 +116,8 @@ t.test('types', async (t) => {
   const listing = readFileSync(join(HERE, 'listing.ts'), 'utf8')
     .replaceAll("'../../lib/index.ts'", "'fastify-typed-websocket'")
     .replaceAll("'../../lib/contract.ts'", "'fastify-typed-websocket/contract'")
+    .replaceAll("'../../lib/client/node.ts'", "'fastify-typed-websocket/client'")
+    .replaceAll("'../../lib/client/typebox.ts'", "'fastify-typed-websocket/client/typebox'")
   const expectations = listing.match(/@ts-expect-error/g)?.length ?? 0
   // Declares `connection.data` for the whole program, as users do.
   const data = `
@@ -137,12 +150,17 @@ t.test('types', async (t) => {
     t.equal(errors.length, expectations)
   })
 
-  await t.test('a contract needs neither Fastify nor Node', async (t) => {
+  await t.test('a contract and a client need neither Fastify nor Node', async (t) => {
     const contract = `
-      import { defineWebSocket, type ClientSends } from 'fastify-typed-websocket/contract'
+      import { connect } from 'fastify-typed-websocket/client'
+      import { typebox } from 'fastify-typed-websocket/client/typebox'
+      import { defineTopic, defineWebSocket, type ClientSends } from 'fastify-typed-websocket/contract'
       import { Type } from '@sinclair/typebox'
       const chat = defineWebSocket({ url: '/', schema: { websocket: { receive: Type.Object({ a: Type.Number() }) } } })
       export const message: ClientSends<typeof chat> = { a: 1 }
+      export const socket = connect(chat, { validate: typebox(), webSocket: WebSocket })
+      socket.send(message)
+      await socket.subscribe(defineTopic({ name: 'room/:room' }), { room: 'a' })
     `
     const folder = write('browser', { 'contract.ts': contract }, { ...modules.bundler, lib: ['es2023', 'dom'], types: [] })
     const { errors, output } = await compile(folder, compilers.get('typescript-7.0'), '--listFiles')
