@@ -1,5 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
+import { MemoryEngine } from '../../lib/hub/memory-engine.ts'
 import websocket from '../../lib/index.ts'
 import { readPluginOptions, readRouteOptions } from '../../lib/plugin/options.ts'
 
@@ -46,6 +47,8 @@ const ROUTE_ROWS: ReadonlyArray<{ name: string, good: readonly unknown[], bad: r
     bad: [1, null, 'true', [], new Map()],
     allowed: 'true, false or an object of options'
   },
+  { name: 'maxTopicsPerConnection', good: [1, 1e6], bad: [0, -1, Infinity, '128', false], allowed: 'an integer from 1 on' },
+  { name: 'authorize', good: [fn, async () => true], bad: [true, {}, null], allowed: 'a function' },
   { name: 'binary', good: [true, false], bad: [1, 'true'], allowed: 'true or false' },
   { name: 'protocols', good: [[], ['a', 'b'], fn], bad: ['a', ['a', 'a'], ['a b'], [''], [1], {}, [,]], // eslint-disable-line no-sparse-arrays
     allowed: 'an array of different subprotocol names (tokens) or a function' },
@@ -57,6 +60,12 @@ const PLUGIN_ROWS: typeof ROUTE_ROWS = [
   ...ROUTE_ROWS,
   { name: 'shutdownTimeout', good: [0, 60_000], bad: [-1, 2 ** 31], allowed: 'an integer from 0 to 2147483647 (milliseconds)' },
   { name: 'shutdownStagger', good: [0, 10_000], bad: [-1, 2 ** 31, true], allowed: 'an integer from 0 to 2147483647 (milliseconds)' },
+  {
+    name: 'topicEngine',
+    good: [new MemoryEngine()],
+    bad: [true, null, {}, 'redis', fn, { start: fn, publish: fn }],
+    allowed: 'an object with start, publish, subscribe, unsubscribe, history, join, leave, presence, close'
+  },
   { name: 'preClose', good: [fn, async () => {}], bad: ['x'], allowed: 'a function' },
   { name: 'options', good: [{}, Object.create(null)], bad: [[], 1, null, new Map()], allowed: 'an object' }
 ]
@@ -212,7 +221,8 @@ t.test('defaults of the limits', async (t) => {
     allowedOrigins: 'same-origin',
     fastPaths: { webAssembly: true, sharedReadBuffer: true, zlibHandles: true },
     lendPayloads: false,
-    perMessageDeflate: false
+    perMessageDeflate: false,
+    maxTopicsPerConnection: 128
   })
   for (const name of ['maxLifetime', 'maxConnections', 'maxConnectionsPerIp', 'maxPendingHandshakes']) t.notOk(name in route, name)
 })
