@@ -47,6 +47,7 @@ const ROUTE_ROWS: ReadonlyArray<{ name: string, good: readonly unknown[], bad: r
     bad: [1, null, 'true', [], new Map()],
     allowed: 'true, false or an object of options'
   },
+  { name: 'topics', good: [[], [{ name: 'news' }], { allow: [] }, { allow: [{ name: 'a/:b' }], publish: true, presence: true }], bad: [true, 'news', ['news'], [null], {}, { publish: true }], allowed: 'an array of topics, as defineTopic returns them, or an object with allow, publish and presence' },
   { name: 'maxTopicsPerConnection', good: [1, 1e6], bad: [0, -1, Infinity, '128', false], allowed: 'an integer from 1 on' },
   { name: 'authorize', good: [fn, async () => true], bad: [true, {}, null], allowed: 'a function' },
   { name: 'binary', good: [true, false], bad: [1, 'true'], allowed: 'true or false' },
