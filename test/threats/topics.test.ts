@@ -66,7 +66,7 @@ t.test('T60 an engine that never answers: clients that come and go leave nothing
 
 t.test('T60 a thousand subscribers and one that does not read: nobody waits for it, and it holds what it may and no more', async (t) => {
   const COUNT = 1_000
-  const MESSAGES = 60
+  const MESSAGES = 30
   const text = 'x'.repeat(32_768)
   const { app } = await makeApp(t, { server: { logger: false }, plugin: { maxBufferedAmount: 262_144, slowConsumer: 'drop' } })
   const servers: AnyWebSocketConnection[] = []
