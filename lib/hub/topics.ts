@@ -179,11 +179,12 @@ export class Topics {
       await this.#engine.join(name, { id: connection.id, data })
       this.#checkStands(subscriber, name)
     }
-    const { backlog } = subscriber
-    if (backlog?.isFull === true) throw new Error(`more than may wait has come while the history of ${name} was looked up`)
     const isRecovered = since !== undefined && recovered
     const members = seesMembers && !isPattern ? await this.#engine.presence(name) : undefined
     this.#checkStands(subscriber, name)
+    // Behind the last answer: from here to the first message nothing is awaited.
+    const { backlog } = subscriber
+    if (backlog?.isFull === true) throw new Error(`more than may wait has come while the history of ${name} was looked up`)
     subscriber.seesMembers = seesMembers
     const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }), ...(members && { members }) }
     // Who is subscribed already has a right to what came meanwhile; it is not sent again.

@@ -356,18 +356,22 @@ for (const what of ['messages', 'bytes'] as const) {
   })
 }
 
-t.test('too much for a lookup that does not end: the subscription fails and is gone', async (t) => {
-  const scene = gated()
-  const release = scene.engine.hold('history')
-  const a = new FakeSubscriber()
-  const subscribing = later(scene.subscribe(a, 'room/a'))
-  await turns(1)
-  for (let n = 0; n <= MAX_BACKLOG + 5; n++) scene.engine.events?.deliver({ topic: 'room/a', data: '', isJson: false })
-  release()
-  await t.rejects(subscribing, { message: /more than may wait/ })
-  t.strictSame(scene.namesOf(a), [])
-  t.equal(scene.engine.calls.at(-1), 'unsubscribe room/a')
-})
+for (const method of ['history', 'join', 'presence'] as const) {
+  t.test(`too much for an answer to ${method} that does not come: the subscription fails and is gone`, async (t) => {
+    const scene = gated()
+    const release = scene.engine.hold(method)
+    const a = new FakeSubscriber()
+    const subscribing = later(scene.subscribe(a, 'room/a', { data: 1, seesMembers: true }))
+    await turns(1)
+    t.equal(scene.engine.calls.at(-1)?.split(' ')[0], method, 'it is what is awaited')
+    for (let n = 0; n <= MAX_BACKLOG + 5; n++) scene.engine.events?.deliver({ topic: 'room/a', data: '', isJson: false })
+    release()
+    await t.rejects(subscribing, { message: /more than may wait/ })
+    t.strictSame(a.texts.length, 0)
+    t.strictSame(scene.namesOf(a), [])
+    t.equal(scene.engine.calls.at(-1), 'unsubscribe room/a')
+  })
+}
 
 t.test('one that ends while it catches up', async (t) => {
   for (const how of ['end', 'unsubscribe'] as const) {
