@@ -23,7 +23,7 @@ import * as topics from '../../example/topics.ts'
 import * as typedEcho from '../../example/typed-echo.ts'
 import { Client } from './client.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(180_000)
 
 interface Server {
   readonly app: FastifyInstance

@@ -167,5 +167,5 @@ async function liveAndDie (count: number): Promise<LivesFigures> {
 }
 
 const [kind] = process.argv.slice(2)
-const figures = kind === 'bombs' ? await dropBombs() : await liveAndDie(10_000)
+const figures = kind === 'bombs' ? await dropBombs() : await liveAndDie(4_000)
 process.send?.(figures, () => process.disconnect())

@@ -189,7 +189,7 @@ t.test('T22 an offer that cannot be kept is declined, the next one considered, a
   }
 })
 
-t.test('T24 2,500 connections of a route close or break while their messages are inflated and deflated', async (t) => {
+t.test('T24 1,000 connections of a route close or break while their messages are inflated and deflated', async (t) => {
   const { app, listen } = await makeApp(t, { server: { logger: false } })
   // too large for this thread to compress
   const answer = Buffer.alloc(65_537, 'large and larger ')
@@ -236,14 +236,14 @@ t.test('T24 2,500 connections of a route close or break while their messages are
   const handlesBefore = handles()
   const watch = await MemoryWatch.start()
   const begun = performance.now()
-  for (let i = 0; i < 10; i++) await cycle(40)
+  for (let i = 0; i < 5; i++) await cycle(20)
   const duration = Math.round(performance.now() - begun)
   const held = await heldAtLast(watch, MiB)
-  await watch.report(t, 'T24 2,500 connections')
-  t.equal(counts.opened, 2500)
-  t.equal(counts.closed, 2500, 'each told its end once')
+  await watch.report(t, 'T24 1,000 connections')
+  t.equal(counts.opened, 1000)
+  t.equal(counts.closed, 1000, 'each told its end once')
   t.equal(counts.wrong, 0, 'no message behind it, and none that is wrong')
-  t.ok(counts.messages > 1000, `${counts.messages} messages came before`)
+  t.ok(counts.messages > 400, `${counts.messages} messages came before`)
   t.ok(held < MiB, `${held} bytes are held`)
   t.ok(handles() <= handlesBefore + 2, `${handles()} handles, ${handlesBefore} before`)
   const { deflating } = app.websocket.metrics()
