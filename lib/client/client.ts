@@ -124,7 +124,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     const params = typeof args[0] === 'function' ? undefined : args.shift()
     const [listener, options] = args as [Listener | undefined, SubscribeOptions | undefined] // what the overloads let through
     this.#checkNotClosed()
-    return await this.#subscriptions.open(nameOf(topic, params), { listener, data: options?.data, schema: (topic as Topic).schema }) // a string has none
+    return await this.#subscriptions.open(nameOf(topic, params), { listener, data: options?.data, since: options?.since, schema: (topic as Topic).schema }) // a string has none
   }
 
   async publish (topic: string | Topic, ...args: unknown[]): Promise<Published> {

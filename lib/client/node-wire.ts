@@ -63,7 +63,8 @@ export function openNode (target: WireTarget, events: WireEvents, options: Conne
   return new NodeWire(target, events, options)
 }
 
-class NodeWire implements Wire {
+/** What only this wire has, a command line uses. */
+export class NodeWire implements Wire {
   readonly #events: WireEvents
   readonly #options: ConnectSettings
   readonly #deflate: (DeflateWish & DeflateTuning) | false
@@ -107,8 +108,30 @@ class NodeWire implements Wire {
     this.#connection?.send(data)
   }
 
+  /** Sends; resolves when the socket has taken it. Rejects if it never will. */
+  async sendAndWait (data: string | Uint8Array): Promise<void> {
+    await this.#connection?.sendAndWait(data)
+  }
+
+  /** Sends a ping of the protocol. @param onPong - gets the time until its answer, in ms */
+  ping (onPong: (latency: number) => void): void {
+    const connection = this.#connection
+    const sentAt = performance.now()
+    const listener = (data: Buffer): void => {
+      if (data.toString() !== String(sentAt)) return
+      connection?.off('pong', listener)
+      onPong(performance.now() - sentAt)
+    }
+    connection?.on('pong', listener).ping(String(sentAt))
+  }
+
   close (code?: number, reason?: string): void {
     this.#connection?.close(code, reason)
+  }
+
+  /** Closes; what the server has sent before it heard of it still comes. */
+  closeAfterDelivery (code: number): void {
+    this.#connection?.closeAfterDelivery(code)
   }
 
   terminate (): void {

@@ -6,7 +6,7 @@ import type { Deferred } from './deferred.ts'
 import { ClientError, RequestError } from './errors.ts'
 import { Inbox } from './inbox.ts'
 import type { Listener } from './inbox.ts'
-import type { RequestOptions, TopicMember } from './types.ts'
+import type { RequestOptions, TopicMember, TopicPlace } from './types.ts'
 
 /** A message from the server, by the fields that may be in it. */
 export type Control = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -28,15 +28,10 @@ export interface SubscriptionsOwner {
   onFault (reason: unknown): void
 }
 
-/** One place in a topic's history. */
-interface Place {
-  readonly epoch: string
-  readonly offset: number
-}
-
 export interface SubscribeSettings {
   readonly listener?: Listener | undefined
   readonly data?: unknown
+  readonly since?: TopicPlace | undefined
   /** Of the messages. */
   readonly schema?: unknown
 }
@@ -47,7 +42,7 @@ interface Channel {
   readonly data: unknown
   readonly members: Set<TopicSubscription>
   /** Of the last message that was seen; none where the topic has no history. */
-  place: Place | undefined
+  place: TopicPlace | undefined
   /** Settles with the server's first answer. */
   readonly confirmed: Deferred
   /** It has not. */
@@ -107,8 +102,8 @@ export class Subscriptions {
   }
 
   /** Subscribes; resolves when the server has confirmed, on whichever connection. */
-  async open (topic: string, { listener, data, schema }: SubscribeSettings = {}): Promise<TopicSubscription> {
-    const channel = this.#channels.get(topic) ?? this.#add(topic, data)
+  async open (topic: string, { listener, data, since, schema }: SubscribeSettings = {}): Promise<TopicSubscription> {
+    const channel = this.#channels.get(topic) ?? this.#add(topic, data, since)
     const subscription = new TopicSubscription(channel, schema, this.#owner, (member) => this.#leave(channel, member))
     if (listener !== undefined) subscription.on('message', listener)
     channel.members.add(subscription)
@@ -154,8 +149,8 @@ export class Subscriptions {
     for (const subscription of channel.members) subscription.emit(type.slice(3), member)
   }
 
-  #add (topic: string, data: unknown): Channel {
-    const channel = { topic, data, members: new Set<TopicSubscription>(), place: undefined, confirmed: defer(), isNew: true, present: new Map() }
+  #add (topic: string, data: unknown, place: TopicPlace | undefined): Channel {
+    const channel = { topic, data, members: new Set<TopicSubscription>(), place, confirmed: defer(), isNew: true, present: new Map() }
     this.#channels.set(topic, channel)
     if (this.#owner.isOpen) this.#ask(channel)
     return channel
@@ -164,16 +159,17 @@ export class Subscriptions {
   #ask (channel: Channel): void {
     const { topic, data, place: since } = channel
     this.#owner.call({ type: 'ws:subscribe', topic, since, data }, {
-      resolve: (answer: Control) => this.#onAnswer(channel, answer, since !== undefined && answer.recovered === true),
+      resolve: (answer: Control) => this.#onAnswer(channel, answer, since),
       reject: (reason) => this.#onRefused(channel, reason)
     }, FOR_EVER)
   }
 
-  #onAnswer (channel: Channel, { epoch, offset, members = [] }: Control, isRecovered: boolean): void {
+  #onAnswer (channel: Channel, { epoch, offset, recovered, members = [] }: Control, since: TopicPlace | undefined): void {
+    const isRecovered = since !== undefined && recovered === true
     channel.present = new Map((members as TopicMember[]).map((member) => [member.id, member]))
     // What was missed follows, and each message brings its offset.
     if (!isRecovered) channel.place = toPlace(epoch, offset)
-    if (!channel.isNew && channel.members.size > 0) {
+    if ((!channel.isNew || since !== undefined) && channel.members.size > 0) {
       this.#tell(channel, isRecovered ? 'recovered' : 'lost', channel.topic)
     }
     channel.isNew = false
@@ -209,6 +205,6 @@ export class Subscriptions {
   }
 }
 
-function toPlace (epoch: unknown, offset: unknown): Place | undefined {
+function toPlace (epoch: unknown, offset: unknown): TopicPlace | undefined {
   return typeof epoch === 'string' && typeof offset === 'number' ? { epoch, offset } : undefined
 }

@@ -220,6 +220,17 @@ export interface RequestOptions {
 export interface SubscribeOptions {
   /** What others see of this subscriber, where the server tells. */
   readonly data?: unknown
+  /**
+   * Where the topic was left, by another client perhaps: what was missed since then comes first. `recovered` or `lost` of the client
+   * tells whether the server still had it.
+   */
+  readonly since?: TopicPlace | undefined
+}
+
+/** One place in a topic's history. */
+export interface TopicPlace {
+  readonly epoch: string
+  readonly offset: number
 }
 
 /** Where a publication has its place, if the topic has a history. */

@@ -55,6 +55,22 @@ t.test('the place is that of the last message that was seen', async (t) => {
   t.strictSame(owner.told, [['recovered', 'a'], ['recovered', 'a'], ['lost', 'a']])
 })
 
+t.test('a place that is known from before is asked for at once', async (t) => {
+  for (const [recovered, told, heard] of [[true, 'recovered', [6]], [false, 'lost', []]] as const) {
+    const owner = new Owner()
+    const subscriptions = new Subscriptions(owner)
+    const texts: unknown[] = []
+    const opened = subscriptions.open('a', { listener: (text: unknown) => { texts.push(text) }, since: { epoch: 'e', offset: 5 } })
+    t.strictSame(owner.asked[0]?.['since'], { epoch: 'e', offset: 5 })
+    owner.answer(0, { epoch: 'e', offset: 6, recovered })
+    subscriptions.onMessage(message(5, 5))
+    subscriptions.onMessage(message(6, 6))
+    await opened
+    t.strictSame(owner.told, [[told, 'a']])
+    t.strictSame(texts, heard)
+  }
+})
+
 t.test('a publication of one\'s own is seen if nothing is missing before it', async (t) => {
   const owner = new Owner()
   const subscriptions = new Subscriptions(owner)
