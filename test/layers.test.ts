@@ -19,7 +19,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   hub: { layers: ['connection', 'protocol', 'topic'], packages: ['node:'] },
   validation: { layers: ['protocol'], typesOf: ['connection'], packages: ['node:', '@sinclair/typebox', 'secure-json-parse'] },
   client: { layers: ['connection', 'protocol', 'validation', 'contract', 'topic'], packages: ['node:', '@sinclair/typebox'] },
-  cli: { layers: ['client', 'connection', 'protocol'], packages: ['node:'] },
+  // contractFile: whatever --contract names
+  cli: { layers: ['client', 'connection', 'protocol'], typesOf: ['contract'], packages: ['node:', 'contractFile'] },
   plugin: { layers: ['hub', 'connection', 'protocol', 'validation', 'topic'], packages: ['node:', 'fastify', 'fastify-plugin', '@fastify/error'] },
   // the entry points: names alone, and what a browser can load too
   index: { layers: ['plugin', 'hub', 'connection', 'protocol', 'contract'], packages: [] },
@@ -146,6 +147,9 @@ const rows: ReadonlyArray<{ name: string, path?: string, source: string, want?: 
   { name: 'client imports validation and a contract', path: 'lib/client/a.ts', source: "import { compile } from '../validation/compile.ts'\nimport { defineWebSocket } from '../contract.ts'" },
   { name: 'client imports plugin', path: 'lib/client/a.ts', source: "import { plugin } from '../plugin/plugin.ts'", want: 'client may not import lib/plugin/plugin.ts at run time' },
   { name: 'cli imports client', path: 'lib/cli/a.ts', source: "import { connect } from '../client/client.ts'" },
+  { name: 'cli imports what its user names, and the type of a contract', path: 'lib/cli/a.ts', source: "import type { WebSocketContract } from '../contract.ts'\nconst module = await import(contractFile)" },
+  { name: 'cli imports plugin', path: 'lib/cli/a.ts', source: "import { plugin } from '../plugin/plugin.ts'", want: 'cli may not import lib/plugin/plugin.ts at run time' },
+  { name: 'cli imports fastify', path: 'lib/cli/a.ts', source: "import { fastify } from 'fastify'", want: 'cli may not import fastify at run time' },
   { name: 'client imports cli', path: 'lib/client/a.ts', source: "import { main } from '../cli/main.ts'", want: 'client may not import lib/cli/main.ts at run time' },
   { name: 'plugin imports fastify and all below', path: 'lib/plugin/a.ts', source: "import fp from 'fastify-plugin'\nimport type { FastifyInstance } from 'fastify'\nimport { Hub } from '../hub/hub.ts'" },
   { name: 'plugin imports another package', path: 'lib/plugin/a.ts', source: "import { WebSocketServer } from 'ws'", want: 'plugin may not import ws at run time' },

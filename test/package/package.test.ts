@@ -106,6 +106,15 @@ t.test('the client: Node and a bundle for browsers take each its half', async (t
   t.ok(Object.keys(metafile.inputs).some((path) => path.endsWith('client/browser.js')))
 })
 
+t.test('the command line', async (t) => {
+  const { stdout } = await runWell('npx', ['--no-install', 'ftws', '--version'], project)
+  t.equal(stdout, `${version}\n`)
+  for (const [name, node] of nodes) {
+    const { stdout } = await runWell(node, [join(project, 'node_modules/.bin/ftws'), 'bench', '--help'], project)
+    t.match(stdout, /^Usage: ftws bench/, name)
+  }
+})
+
 t.test('types', async (t) => {
   const STRICT = { target: 'es2022', lib: ['es2023'], types: ['node'], strict: true, exactOptionalPropertyTypes: true }
   // The declaration files of all packages are checked too: skipLibCheck is off.

@@ -124,7 +124,7 @@ rawSocket.request('add')
 
 exact<Promise<Subscription<ChatMessage>>>()(socket.subscribe(room, { room: 'a' }))
 exact<Promise<Subscription<unknown>>>()(socket.subscribe('room/a', (message) => exact<unknown>()(message), { data: 1 }))
-const subscription = await socket.subscribe(room, { room: 'a' }, (message) => exact<ChatMessage>()(message), { data: { nick: 'n' } })
+const subscription = await socket.subscribe(room, { room: 'a' }, (message) => exact<ChatMessage>()(message), { data: { nick: 'n' }, since: { epoch: 'e', offset: 1 } })
 subscription.on('message', ({ text }) => exact<string>()(text)).on('join', ({ id }) => exact<string>()(id)).once('recovered', (topic) => exact<string>()(topic))
 for await (const message of subscription) exact<ChatMessage>()(message)
 exact<Promise<void>>()(subscription.unsubscribe())

@@ -1,0 +1,107 @@
+// A connection in a pipe: lines of stdin are messages, messages are lines of stdout, and everything else goes to stderr. Owns when it
+// is over.
+import type { Readable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Outgoing } from './contract-file.ts'
+import { describeEnd, describeError, ExitCode, exitCodeOf, UsageFault } from './faults.ts'
+import { Printer } from './printer.ts'
+import type { PrinterOptions } from './printer.ts'
+import { Session } from './session.ts'
+import type { Streams } from './streams.ts'
+import type { Target } from './target.ts'
+
+/** Bytes that may wait in this process; then no more lines are read. */
+const HIGH_WATER_MARK = 65_536
+
+export interface PipeOptions extends PrinterOptions {
+  /** How long to stay behind the end of stdin, in ms. */
+  readonly wait: number
+  /** Between pings, in ms. */
+  readonly ping: number | undefined
+  readonly outgoing: Outgoing | undefined
+  /** Ends it as the end of stdin does, at once. */
+  readonly signal?: AbortSignal
+}
+
+/** Resolves with the exit code. */
+export async function runPipe (target: Target, { stdin, stdout, stderr }: Streams, options: PipeOptions): Promise<ExitCode> {
+  const { place } = target
+  const { outgoing, ping, signal } = options
+  const printer = new Printer(stdout, options)
+  const tell = (text: string): void => { stderr.write(`ftws: ${text}\n`) }
+  let wasInvalid = false
+  let isRead = true
+  const session = new Session(target, {
+    onMessage (data) {
+      if (!printer.print(data)) session.pause()
+    },
+    onRetry: (retry) => tell(`${describeEnd(retry, place)}; again in ${Math.round(retry.delay)} ms`)
+  })
+  stdout.on('drain', () => session.resume())
+  // Whoever read this has enough.
+  stdout.on('error', () => {
+    isRead = false
+    session.abort()
+  })
+  const pings = ping === undefined ? undefined : setInterval(() => session.ping((latency) => tell(`ping ${latency.toFixed(1)} ms`)), ping)
+  signal?.addEventListener('abort', () => session.close())
+
+  let unsent = 0
+  const pump = async (): Promise<void> => {
+    let last = Promise.resolve()
+    let number = 0
+    for await (const line of readLines(stdin)) {
+      number++
+      try {
+        outgoing?.check(line)
+      } catch (error) {
+        if (!(error instanceof UsageFault)) throw error
+        wasInvalid = true
+        tell(`line ${number}: ${error.message}`)
+        continue
+      }
+      unsent++
+      if (!session.isOpen) await session.opened
+      last = session.send(line).then(() => { unsent-- }, () => {})
+      if (session.bufferedAmount > HIGH_WATER_MARK) await last
+    }
+    await session.opened
+    await last
+    if (options.wait === Infinity) return
+    if (options.wait > 0) await wait(options.wait, undefined, { ref: false })
+    session.close()
+  }
+  // Rejected, it is as the session's own end.
+  pump().catch((error: unknown) => {
+    if (session.isOpen) {
+      tell(describeError(error, 'stdin'))
+      session.abort()
+    }
+  })
+
+  const end = await session.closed
+  clearInterval(pings)
+  if (!isRead) return ExitCode.Fine
+  const code = exitCodeOf(end)
+  if (code !== ExitCode.Fine) tell(describeEnd(end, place))
+  if (unsent > 0) tell(`${unsent} ${unsent === 1 ? 'message was' : 'messages were'} not sent, or not all of it`)
+  if (code === ExitCode.Fine && wasInvalid) return ExitCode.Usage
+  return unsent > 0 && code === ExitCode.Fine ? ExitCode.Failed : code
+}
+
+/** Reads lines as they come, the last one too where nothing ends it. Not readline's: that takes U+2028, which JSON may have, for an end. */
+export async function * readLines (input: Readable): AsyncGenerator<string, void, undefined> {
+  let pieces: string[] = []
+  const decoder = new StringDecoder('utf8')
+  for await (const chunk of input as AsyncIterable<Buffer>) { // it has no encoding
+    const [first = '', ...rest] = decoder.write(chunk).split('\n')
+    pieces.push(first)
+    for (const line of rest) {
+      yield pieces.join('').replace(/\r$/, '')
+      pieces = [line]
+    }
+  }
+  const last = pieces.join('') + decoder.end()
+  if (last !== '') yield last
+}

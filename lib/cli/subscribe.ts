@@ -1,0 +1,91 @@
+// `ftws subscribe`: the messages of a topic, by the client's own subscription.
+import { Client } from '../client/client.ts'
+import { checkNode, NodeWire } from '../client/node-wire.ts'
+import type { TopicPlace } from '../client/types.ts'
+import type { Arguments } from './arguments.ts'
+import { describeEnd, describeError, ExitCode, exitCodeOf, Failure, UsageFault } from './faults.ts'
+import { Printer } from './printer.ts'
+import type { Streams } from './streams.ts'
+import { readTarget } from './target.ts'
+
+/** Resolves with the exit code, when it has ended. */
+export async function subscribeCommand (args: Arguments, { stdout, stderr }: Streams, signal: AbortSignal): Promise<ExitCode> {
+  const target = readTarget(args)
+  const [, topic = ''] = args.positionals
+  const since = readPlace(args.text('since'))
+  const most = args.integer('count', Infinity, 1)
+  const printer = new Printer(stdout, { json: args.flag('json'), timestamps: args.flag('timestamps') })
+  const tell = (text: string): void => { stderr.write(`ftws: ${text}\n`) }
+
+  let place = since
+  let count = 0
+  const client = new Client(target.contract, target.options, {
+    origin: undefined,
+    check: checkNode,
+    open: (wireTarget, events, options) => new NodeWire(wireTarget, {
+      ...events,
+      onMessage (data) {
+        // The client keeps places for itself, and this tells the last one.
+        if (count < most) place = findPlace(data, topic, place)
+        events.onMessage(data)
+      }
+    }, options)
+  })
+  client.on('reconnecting', (retry: Parameters<typeof describeEnd>[0] & { readonly delay: number }) => {
+    tell(`${describeEnd(retry, target.place)}; again in ${Math.round(retry.delay)} ms`)
+  })
+  client.on('lost', () => tell(`what came since ${since === undefined ? 'the connection broke' : 'then'} is not to be had any more, or not all of it`))
+  // Failed attempts are told as such.
+  client.on('error', () => {})
+  // What is no message of the topic.
+  client.on('message', () => {})
+  signal.addEventListener('abort', () => client.close())
+  stdout.on('error', () => client.close())
+
+  const listener = (message: unknown): void => {
+    if (count >= most) return
+    printer.print(JSON.stringify(message))
+    count++
+    if (count >= most) client.close()
+  }
+  let refusal: unknown
+  client.subscribe(topic, listener, { since }).then(
+    (subscription) => { subscription.on('error', (error: Error) => { refuse(error) }) },
+    refuse
+  )
+  function refuse (error: unknown): void {
+    if (client.state === 'closed') return
+    refusal = error
+    client.close()
+  }
+
+  const end = await client.closed
+  if (place !== undefined) tell(`to go on from here: --since ${place.epoch}:${place.offset}`)
+  if (refusal !== undefined) throw new Failure(describeError(refusal, target.place))
+  const code = exitCodeOf(end)
+  if (code !== ExitCode.Fine) throw new Failure(describeEnd(end, target.place), code)
+  if (count < most && most !== Infinity && !signal.aborted) throw new Failure(`${count} of ${most} messages came before the end: ${describeEnd(end, target.place)}`)
+  return ExitCode.Fine
+}
+
+/** Reads `epoch:offset`. @throws {UsageFault} */
+export function readPlace (text: string | undefined): TopicPlace | undefined {
+  if (text === undefined) return undefined
+  const [, epoch, offset] = /^(.+):(\d+)$/.exec(text) ?? []
+  if (epoch === undefined) throw new UsageFault(`--since must be epoch:offset, got ${JSON.stringify(text)}`)
+  return { epoch, offset: Number(offset) }
+}
+
+/** Finds where in its history a topic is behind a message of the server's. */
+export function findPlace (data: string | ArrayBuffer, topic: string, before: TopicPlace | undefined): TopicPlace | undefined {
+  if (typeof data !== 'string' || !data.includes('"ws:')) return before
+  try {
+    const control = JSON.parse(data)
+    // What was recovered follows, and each message has its offset.
+    const isPlace = control.topic === topic && (control.type === 'ws:message' || (control.type === 'ws:ack' && control.recovered !== true))
+    const { epoch = before?.epoch, offset } = control
+    return isPlace && typeof epoch === 'string' && Number.isInteger(offset) ? { epoch, offset } : before
+  } catch {
+    return before
+  }
+}

@@ -1,0 +1,51 @@
+// `ftws bench`: its options and its answers.
+import t from 'tap'
+import { readRequest } from '../../lib/cli/arguments.ts'
+import { benchCommand } from '../../lib/cli/bench.ts'
+import { FakeOutput, pipeStreams } from '../helpers/cli.ts'
+import { serveEcho } from '../helpers/echo-app.ts'
+
+async function bench (argv: string[], stderr: FakeOutput = new FakeOutput()): Promise<{ code: number, stdout: string, stderr: string }> {
+  const request = readRequest(['bench', ...argv])
+  if (request.kind !== 'run') throw new Error(request.kind)
+  const streams = { ...pipeStreams(''), stderr }
+  const code = await benchCommand(request.args, streams, new AbortController().signal)
+  return { code, stdout: streams.stdout.text, stderr: stderr.text }
+}
+
+t.test('JSON', async (t) => {
+  const { url, headers } = await serveEcho(t)
+  const { code, stdout, stderr } = await bench(['-c', '2', '-f', '3', '-d', '0.1', '--size', '20', '--binary', '--output', 'json', '--auth', 'token', '-s', 'v1', '-H', 'A: 1', `${url}/echo`])
+  t.equal(code, 0)
+  t.equal(stderr, '')
+  t.match(JSON.parse(stdout), { url: `${url}/echo`, connections: { wanted: 2, opened: 2 }, inFlight: 3, size: 20, kind: 'binary', rate: null, ok: true, errors: {} })
+  t.match(headers[0], { authorization: 'Bearer token', 'sec-websocket-protocol': 'v1', a: '1' })
+})
+
+t.test('text, with progress on a terminal', async (t) => {
+  const { url } = await serveEcho(t)
+  const { code, stdout, stderr } = await bench(['-c', '1', '-d', '0.6', '--rate', '100', `${url}/echo`], new FakeOutput(true))
+  t.equal(code, 0)
+  t.match(stdout, /1 of 1 connections, 64 bytes of text, 100 messages\/s due/)
+  t.match(stderr, /\r\x1b\[K0\.\d s: \d+ answers/) // eslint-disable-line no-control-regex
+  t.ok(stderr.endsWith('\r\x1b[K'), 'and it is gone at the end')
+})
+
+t.test('errors', async (t) => {
+  const { url } = await serveEcho(t)
+  const { code, stdout } = await bench(['-c', '2', '-d', '0.1', '--output', 'json', `${url}/refuse`])
+  t.equal(code, 1)
+  t.match(JSON.parse(stdout), { ok: false, latency: null, connections: { opened: 0 } })
+  t.match(Object.entries(JSON.parse(stdout).errors), [[/401 Unauthorized: who are you\?/, 2]])
+})
+
+t.test('wrong options', async (t) => {
+  const rows: Array<[string[], RegExp]> = [
+    [['--output', 'xml'], /--output must be one of text, json/],
+    [['--text', '--binary'], /one of them/],
+    [['--connections', '0'], /--connections must be a number from 1 on/],
+    [['--rate', '0'], /--rate/],
+    [['--size', '1.5'], /--size must be an integer/]
+  ]
+  for (const [argv, message] of rows) await t.rejects(bench([...argv, 'ws://127.0.0.1:1']), { name: 'UsageFault', message })
+})

@@ -1,0 +1,54 @@
+// `ftws send`.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { readRequest } from '../../lib/cli/arguments.ts'
+import { sendCommand } from '../../lib/cli/send.ts'
+import { until } from '../helpers/app.ts'
+import { pipeStreams } from '../helpers/cli.ts'
+import { serveEcho } from '../helpers/echo-app.ts'
+
+async function send (...argv: string[]): Promise<{ code: number, stdout: string }> {
+  const request = readRequest(['send', ...argv])
+  if (request.kind !== 'run') throw new Error(request.kind)
+  const streams = pipeStreams('')
+  const code = await sendCommand(request.args, streams, new AbortController().signal)
+  return { code, stdout: streams.stdout.text }
+}
+
+t.test('all arguments, in order, and no answer is waited for', async (t) => {
+  const { url, received } = await serveEcho(t)
+  t.strictSame(await send(`${url}/greet`, 'a', '', 'b'), { code: 0, stdout: '' })
+  await until(() => received.length === 3)
+  t.strictSame(received, ['a', '', 'b'])
+})
+
+t.test('so many answers, and no more', async (t) => {
+  const { url } = await serveEcho(t)
+  t.strictSame(await send('--wait', '2', `${url}/echo`, 'a', 'b', 'c'), { code: 0, stdout: 'a\nb\n' })
+  t.strictSame(await send('--wait', '1', `${url}/greet`, 'a'), { code: 0, stdout: 'hello\n' })
+})
+
+t.test('too few answers', async (t) => {
+  const { url } = await serveEcho(t)
+  await t.rejects(send('--wait', '2', '--timeout', '50', `${url}/echo`, 'a'), { name: 'Failure', message: '1 of 2 messages came in 50 ms', exitCode: 1 })
+  await t.rejects(send('--wait', '2', `${url}/close/1000`, 'a'), { message: /^0 of 2 messages came before the end: closed by the server: 1000/ })
+})
+
+t.test('it fails', async (t) => {
+  const { url } = await serveEcho(t)
+  await t.rejects(send(`${url}/refuse`, 'a'), { message: /401 Unauthorized: who are you\?/, exitCode: 1 })
+  await t.rejects(send(`${url}/rest`, 'a'), { name: 'Failure' })
+  await t.rejects(send('--wait', '1', `${url}/cut`, 'a'), { message: /was lost/, exitCode: 1 })
+  await t.rejects(send('-H', 'Sec-WebSocket-Key: a', `${url}/echo`, 'a'), { name: 'Failure', exitCode: 2 })
+})
+
+t.test('what does not fit is sent in no part', async (t) => {
+  const { url, headers } = await serveEcho(t)
+  const contract = join(t.testdir(), 'contract.mjs')
+  writeFileSync(contract, `import { Type } from '${import.meta.resolve('@sinclair/typebox')}'
+    export default { url: '/', schema: { websocket: { receive: Type.Number() } } }`)
+  await t.rejects(send('--contract', contract, `${url}/echo`, '1', '"a"'), { name: 'UsageFault', message: /^invalid message: message / })
+  t.equal(headers.length, 0)
+  t.strictSame(await send('--contract', contract, '--wait', '1', `${url}/echo`, '1'), { code: 0, stdout: '1\n' })
+})
