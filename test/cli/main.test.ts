@@ -30,7 +30,9 @@ t.test('what may fail', async (t) => {
     [['connect', '-H', 'A\x01: 1', `${url}/echo`], 2, /^ftws: /],
     [['send', '--insecure', `${secure.url}/echo`, 'x'], 0, /^$/]
   ]
-  for (const [args, exitCode, stderr] of rows) t.match(await new Cli(t, args).end(), { exitCode, stdout: '', stderr }, args.join(' '))
+  await Promise.all(rows.map(async ([args, exitCode, stderr]) => {
+    t.match(await new Cli(t, args).end(), { exitCode, stdout: '', stderr }, args.join(' '))
+  }))
 })
 
 t.test('colours where they are asked for', async (t) => {
