@@ -1,42 +1,54 @@
-// What goes over the wire in the chat. Types, checks and serialisers all come from these schemas.
+// What goes over the wire in the chat: the route's contract and its topics. Types, checks and serialisers all come from these schemas.
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
+import { defineTopic, defineWebSocket } from '../../lib/contract.ts' // in your project: from 'fastify-typed-websocket/contract'
 
 /** The rooms there are. A fixed list, so that nobody can fill the memory with new ones; the page has the same. */
 export const ROOMS = ['lobby', 'kitchen', 'garden'] as const
 
-export const RoomParams = Type.Object({ room: Type.Union(ROOMS.map(name => Type.Literal(name))) })
-/** Checked before the handshake is accepted, as the query of any route. The page's input has the same pattern. */
-export const EntryQuery = Type.Object({ nick: Type.String({ pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N} ._\\-]{0,23}$' }) })
+/** How many messages a room remembers. */
+export const HISTORY_LENGTH = 100
+
+const RoomName = Type.Union(ROOMS.map(name => Type.Literal(name)))
 
 export const Said = Type.Object({
-  type: Type.Literal('said'),
   id: Type.String(),
   nick: Type.String(),
   text: Type.String(),
   /** Milliseconds since 1970. */
   at: Type.Integer()
 })
-export const History = Type.Array(Said)
 
-/** From the page to the server. */
-export const ChatIn = Type.Union([
-  Type.Object({ type: Type.Literal('chat'), text: Type.String({ minLength: 1, maxLength: 500, pattern: '\\S' }) }),
-  Type.Object({ type: Type.Literal('typing'), isTyping: Type.Boolean() })
-])
+/** What is said in a room. A page that was away for a moment gets what it has missed, as long as it is among the last ones. */
+export const room = defineTopic({ name: 'room/:room', schema: Said, history: { size: HISTORY_LENGTH } })
 
-const People = Type.Array(Type.String())
+/** Who types. Pages tell each other, and nobody remembers. */
+export const typing = defineTopic({
+  name: 'typing/:room',
+  schema: Type.Object({ nick: Type.String({ minLength: 1, maxLength: 24 }), isTyping: Type.Boolean() })
+})
 
-/** From the server to the page. */
-export const ChatOut = Type.Union([
-  Said,
-  // The first message: the name may have got a number, since names in a room differ.
-  Type.Object({ type: Type.Literal('welcome'), nick: Type.String(), people: People }),
-  Type.Object({ type: Type.Literal('joined'), nick: Type.String(), people: People }),
-  Type.Object({ type: Type.Literal('left'), nick: Type.String(), people: People }),
-  Type.Object({ type: Type.Literal('typing'), nick: Type.String(), isTyping: Type.Boolean() }),
-  Type.Object({ type: Type.Literal('error'), text: Type.String() })
-])
+export const chat = defineWebSocket({
+  url: '/chat',
+  schema: {
+    // Checked before the handshake is accepted, as the query of any route. The page's input has the same pattern.
+    querystring: Type.Object({ nick: Type.String({ pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N} ._\\-]{0,23}$' }) }),
+    websocket: {
+      requests: {
+        say: {
+          request: Type.Object({ room: RoomName, text: Type.String({ minLength: 1, maxLength: 500, pattern: '\\S' }) }),
+          reply: Said
+        }
+      }
+    }
+  }
+})
 
+/** What was said before, over REST. */
+export const historyRoute = {
+  params: Type.Object({ room: RoomName }),
+  response: { 200: Type.Array(Said) }
+}
+
+export type RoomName = Static<typeof RoomName>
 export type Said = Static<typeof Said>
-export type ChatOut = Static<typeof ChatOut>

@@ -1,44 +1,45 @@
-// A small chat: REST for what was said before, a typed WebSocket for what is said now, and a page for both.
+// A small chat: rooms are topics, what was said before comes over REST, and a page uses both with the typed client.
 // Run: npm start
+import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import websocket from '../../lib/index.ts' // in your project: from 'fastify-typed-websocket'
-import { ChatIn, ChatOut, EntryQuery, History, ROOMS, RoomParams } from './messages.ts'
-import { page } from './page.ts'
-import { Room } from './room.ts'
+import { HISTORY_LENGTH, ROOMS, chat, historyRoute, room, typing } from './messages.ts'
+import type { RoomName, Said } from './messages.ts'
+import { page } from '../page.ts'
 
 export async function build (options: FastifyServerOptions = {}): Promise<FastifyInstance> {
   // The type provider is for the REST route; WebSocket routes are typed by their schemas, with it or without.
   const app = Fastify(options).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(websocket)
-  await app.register(page)
+  await app.register(page, { folder: 'chat', modules: ['client'] })
 
-  const rooms = new Map(ROOMS.map(name => [name, new Room()]))
-  const findRoom = (name: typeof ROOMS[number]): Room => {
-    const room = rooms.get(name)
-    if (room === undefined) throw new Error(`no room ${name}`)
-    return room
-  }
+  /** What was said last in each room, oldest first. */
+  const said: Record<RoomName, Said[]> = { lobby: [], kitchen: [], garden: [] }
 
-  app.get('/rooms/:room/messages', {
-    schema: { params: RoomParams, response: { 200: History } }
-  }, async (request) => [...findRoom(request.params.room).history])
+  app.get('/rooms/:room/messages', { schema: historyRoute }, async (request) => said[request.params.room])
 
-  app.get('/rooms/:room', {
-    websocket: true,
-    schema: { params: RoomParams, querystring: EntryQuery, websocket: { receive: ChatIn, send: ChatOut } }
-  }, (connection, request) => {
-    const room = findRoom(request.params.room)
-    room.join(connection, request.query.nick)
-    connection.on('close', () => room.leave(connection))
-    connection.handle({
-      chat ({ text }) { room.say(connection, text) },
-      typing ({ isTyping }) { room.type(connection, isTyping) }
-    })
-    // Without this listener a message that does not fit the schema would close the connection.
-    connection.on('invalid', (error) => { connection.send({ type: 'error', text: error.message }) })
+  app.route({
+    ...chat,
+    websocket: {
+      // Clients subscribe by themselves, and are told who comes and goes.
+      topics: { allow: [room, typing], publish: true, presence: true },
+      // To a room only the server publishes, which knows who says it.
+      authorize: (_connection, topic, params, action) =>
+        ROOMS.some(name => name === params['room']) && (action === 'subscribe' || topic.startsWith('typing/'))
+    },
+    handler (connection, request) {
+      connection.handleRequests({
+        async say ({ room: name, text }) {
+          const message = { id: randomUUID(), nick: request.query.nick, text, at: Date.now() }
+          if (said[name].push(message) > HISTORY_LENGTH) said[name].shift()
+          await app.websocket.publish(room, { room: name }, message)
+          return message
+        }
+      })
+    }
   })
   return app
 }

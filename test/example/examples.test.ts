@@ -11,8 +11,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import * as authHook from '../../example/auth-hook.ts'
 import * as authJwt from '../../example/auth-jwt.ts'
-import { ROOMS } from '../../example/chat/messages.ts'
-import { HISTORY_LENGTH } from '../../example/chat/room.ts'
+import { HISTORY_LENGTH, ROOMS, chat as chatContract, room, typing } from '../../example/chat/messages.ts'
 import * as chat from '../../example/chat/server.ts'
 import * as inject from '../../example/inject.ts'
 import * as client from '../../example/client.ts'
@@ -21,6 +20,8 @@ import * as rawEcho from '../../example/raw-echo.ts'
 import * as restAndWebSocket from '../../example/rest-and-websocket.ts'
 import * as topics from '../../example/topics.ts'
 import * as typedEcho from '../../example/typed-echo.ts'
+import { connect } from '../../lib/client/node.ts'
+import type { ClientSocket } from '../../lib/client/node.ts'
 import { Client } from './client.ts'
 
 t.setTimeout(180_000)
@@ -166,72 +167,69 @@ t.test('inject', async (t) => {
 
 // ---- the chat; the page itself is tested in chat-browser.test.ts
 
+function chatAs (t: Test, baseUrl: string, nick: string): ClientSocket<typeof chatContract> {
+  const socket = connect(chatContract, { baseUrl, query: { nick } })
+  t.teardown(() => socket.close())
+  return socket
+}
+
+async function until (condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => { setImmediate(resolve) })
+}
+
 t.test('chat: who comes and goes, what is said and typed', async (t) => {
   const { app, origin } = await serve(t, chat.build)
-  const ann = await Client.open(t, origin, '/rooms/lobby?nick=ann')
-  t.strictSame(await ann.takeJson(), { type: 'welcome', nick: 'ann', people: ['ann'] })
-  const other = await Client.open(t, origin, '/rooms/lobby?nick=ann')
-  t.strictSame(await other.takeJson(), { type: 'welcome', nick: 'ann 2', people: ['ann', 'ann 2'] })
-  t.strictSame(await ann.takeJson(), { type: 'joined', nick: 'ann 2', people: ['ann', 'ann 2'] })
-  const elsewhere = await Client.open(t, origin, '/rooms/garden?nick=ann')
-  t.strictSame(await elsewhere.takeJson(), { type: 'welcome', nick: 'ann', people: ['ann'] })
+  const [ann, ben] = [chatAs(t, origin, 'ann'), chatAs(t, origin, 'ben')]
+  const heard: unknown[] = []
+  const lobby = await ann.subscribe(room, { room: 'lobby' }, (said) => { heard.push(said) }, { data: { nick: 'ann' } })
+  lobby.on('join', ({ data }) => { heard.push(['join', data]) }).on('leave', ({ data }) => { heard.push(['leave', data]) })
+  await ann.subscribe(typing, { room: 'lobby' }, (typist) => { heard.push(typist) })
+  const there = await ben.subscribe(room, { room: 'lobby' }, () => {}, { data: { nick: 'ben' } })
+  t.strictSame(there.members.map(({ data }) => data), [{ nick: 'ann' }, { nick: 'ben' }])
 
-  other.sendJson({ type: 'typing', isTyping: true })
-  t.strictSame(await ann.takeJson(), { type: 'typing', nick: 'ann 2', isTyping: true })
-  other.sendJson({ type: 'chat', text: 'hello' })
-  const said = await ann.takeJson() as { at: number } // checked below
-  t.match(said, { type: 'said', id: /^[\da-f-]{36}$/, nick: 'ann 2', text: 'hello' })
+  await ben.publish(typing, { room: 'lobby' }, { nick: 'ben', isTyping: true })
+  const said = await ben.request('say', { room: 'lobby', text: 'hello' })
+  t.match(said, { id: /^[\da-f-]{36}$/, nick: 'ben', text: 'hello' })
   t.ok(Math.abs(Date.now() - said.at) < 60_000)
-  t.strictSame(await other.takeJson(), said)
+  await ben.request('say', { room: 'garden', text: 'elsewhere' })
   t.strictSame((await app.inject('/rooms/lobby/messages')).json(), [said])
-  t.strictSame((await app.inject('/rooms/garden/messages')).json(), [])
-
-  other.socket.terminate()
-  t.strictSame(await ann.takeJson(), { type: 'left', nick: 'ann 2', people: ['ann'] })
+  ben.close()
+  await until(() => heard.length === 4)
+  t.strictSame(heard, [['join', { nick: 'ben' }], { nick: 'ben', isTyping: true }, said, ['leave', { nick: 'ben' }]])
 })
 
-t.test('chat: what is invalid is answered, and the connection stays', async (t) => {
-  const app = await chat.build()
-  t.teardown(() => app.close())
-  const client = await app.injectWS('/rooms/lobby?nick=ann')
-  const messages = client[Symbol.asyncIterator]()
-  const take = async (): Promise<unknown> => JSON.parse(String((await messages.next()).value))
-  t.match(await take(), { type: 'welcome' })
-  const rows = [
-    { sent: '{"type":"chat","text":" "}', text: /^message\/text Expected string to match/ },
-    { sent: '{"type":"chat","text":""}', text: /^message\/text Expected string/ },
-    { sent: JSON.stringify({ type: 'chat', text: 'x'.repeat(501) }), text: /^message\/text Expected string length less or equal to 500/ },
-    { sent: '{"type":"shout","text":"hello"}', text: /^message\/type / },
-    { sent: '{', text: /JSON/ },
-    { sent: Buffer.from('{}'), text: /binary/i }
-  ]
-  for (const { sent, text } of rows) {
-    client.send(sent)
-    t.match(await take(), { type: 'error', text })
-  }
-  client.send(JSON.stringify({ type: 'chat', text: 'x'.repeat(500) }))
-  t.match(await take(), { type: 'said', nick: 'ann' })
+t.test('chat: what is refused is answered, and the connection stays', async (t) => {
+  const { app, origin } = await serve(t, chat.build)
+  const ann = chatAs(t, origin, 'ann')
+  const say = (text: string, name = 'lobby'): Promise<unknown> => ann.request('say', { room: name as 'lobby', text }) // some are none
+  for (const text of [' ', '', 'x'.repeat(501)]) await t.rejects(say(text), { code: 'FST_ERR_VALIDATION', statusCode: 400, message: /\/text Expected string/ })
+  await t.rejects(say('hello', 'attic'), { code: 'FST_ERR_VALIDATION', message: /\/room / })
+  const forbidden = { code: 'FST_WS_TOPIC_FORBIDDEN', statusCode: 403 }
+  await t.rejects(ann.subscribe(room, { room: 'attic' }), forbidden, 'there is no such room')
+  await t.rejects(ann.subscribe('secrets', () => {}), forbidden)
+  await t.rejects(ann.publish(room, { room: 'lobby' }, { id: '1', nick: 'ben', text: 'never said', at: 0 }), forbidden, 'nobody speaks for others')
+  await t.rejects(ann.publish(typing, { room: 'lobby' }, { nick: 'n'.repeat(25), isTyping: true }), { code: 'FST_ERR_VALIDATION' })
+  t.match(await say('x'.repeat(500)), { nick: 'ann' })
+  t.equal((await app.inject('/rooms/lobby/messages')).json<unknown[]>().length, 1)
 })
 
 t.test('chat: the history is bounded', async (t) => {
   const { app, origin } = await serve(t, chat.build)
-  const client = await Client.open(t, origin, '/rooms/lobby?nick=ann')
-  await client.take()
-  for (let n = 0; n < HISTORY_LENGTH + 5; n++) client.sendJson({ type: 'chat', text: `message ${n}` })
-  for (let n = 0; n < HISTORY_LENGTH + 5; n++) await client.take()
+  const ann = chatAs(t, origin, 'ann')
+  await Promise.all(Array.from({ length: HISTORY_LENGTH + 5 }, (_, n) => ann.request('say', { room: 'lobby', text: `message ${n}` })))
   const history = (await app.inject('/rooms/lobby/messages')).json<Array<{ text: string }>>()
   t.equal(history.length, HISTORY_LENGTH)
   t.equal(history[0]?.text, 'message 5')
   t.equal(history.at(-1)?.text, `message ${HISTORY_LENGTH + 4}`)
 })
 
-t.test('chat: room and name are checked before the handshake is accepted', async (t) => {
+t.test('chat: the name is checked before the handshake is accepted', async (t) => {
   const app = await chat.build()
   t.teardown(() => app.close())
-  const rows = ['/rooms/attic?nick=ann', '/rooms/lobby', '/rooms/lobby?nick=', '/rooms/lobby?nick=%20ann', '/rooms/lobby?nick=<b>', `/rooms/lobby?nick=${'n'.repeat(25)}`]
+  const rows = ['/chat', '/chat?nick=', '/chat?nick=%20ann', '/chat?nick=<b>', `/chat?nick=${'n'.repeat(25)}`]
   for (const path of rows) await t.rejects(app.injectWS(path), /400/, path)
   for (const nick of ['Ål', '5', 'a.b_c-d e', 'n'.repeat(24)]) {
-    const client = await app.injectWS(`/rooms/lobby?nick=${encodeURIComponent(nick)}`)
+    const client = await app.injectWS(`/chat?nick=${encodeURIComponent(nick)}`)
     client.terminate()
   }
   t.match(await app.inject('/rooms/attic/messages'), { statusCode: 400 })
@@ -244,7 +242,8 @@ t.test('chat: the page and its headers', async (t) => {
     { path: '/', type: 'text/html; charset=utf-8' },
     { path: '/chat.css', type: 'text/css; charset=utf-8' },
     { path: '/chat.js', type: 'text/javascript; charset=utf-8' },
-    { path: '/socket.js', type: 'text/javascript; charset=utf-8' },
+    { path: '/example/chat/client.js', type: 'text/javascript; charset=utf-8' },
+    { path: '/lib/client/browser.js', type: 'text/javascript; charset=utf-8' },
     { path: '/icon.svg', type: 'image/svg+xml' }
   ]
   for (const { path, type } of rows) {
@@ -293,7 +292,7 @@ const programs = [
   { example: 'auth-hook', line: /^(ws:\/\/127\.0\.0\.1:\d+\/private) with the header "(.*): (.*)"$/ },
   { example: 'auth-jwt', line: /^(ws:\/\/127\.0\.0\.1:\d+\/me) with the header "(.*): (.*)"$/ },
   { example: 'rest-and-websocket', line: /^(http:\/\/127\.0\.0\.1:\d+\/counter)$/ },
-  { example: 'chat/server', line: /^The chat is at (http:\/\/127\.0\.0\.1:\d+)$/, path: '/rooms/lobby?nick=ann' }
+  { example: 'chat/server', line: /^The chat is at (http:\/\/127\.0\.0\.1:\d+)$/, path: '/chat?nick=ann' }
 ]
 
 for (const { example, line, path = '' } of programs) {

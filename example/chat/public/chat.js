@@ -1,5 +1,5 @@
 // The page of the chat: two forms, the log and what stands around it. What others have written goes in as text, never as HTML.
-import { keepOpen } from './socket.js'
+import { enter } from '/example/chat/client.js'
 
 /** How many lines the log keeps. */
 const LOG_LENGTH = 300
@@ -12,33 +12,26 @@ const [status, entrance, nickInput, roomChoice, room, roomName, people, log, typ
   'status', 'entrance', 'nick', 'room-choice', 'room', 'room-name', 'people', 'log', 'typing', 'compose', 'text', 'problem', 'leave'
 ].map(id => document.getElementById(id))
 
-/** The connection to a room, while there is one. */
-let socket
-/** The own name, as the server has given it. */
+/** Where a reload of the page finds who is where; each tab has its own. */
+const VISIT = 'visit'
+
+/** The visit to a room, while there is one. */
+let visit
 let nick = ''
-/** Own messages without an answer yet, oldest first: the server answers each with `said` or `error`, in order. */
-let unanswered = []
-/** Messages that came while the history was being loaded; undefined at any other time. */
-let early
 
 // ---- coming and going
 
 entrance.addEventListener('submit', (event) => {
   event.preventDefault()
-  const path = `/rooms/${encodeURIComponent(roomChoice.value)}`
-  log.replaceChildren()
-  isAtEnd = true
-  roomName.textContent = `Room: ${roomChoice.value}`
-  entrance.hidden = true
-  room.hidden = false
-  text.focus()
-  join(path)
+  join(roomChoice.value, nickInput.value)
 })
 
 leave.addEventListener('click', () => {
-  socket.close()
-  socket = undefined
-  forgetRoom()
+  visit.leave()
+  visit = undefined
+  sessionStorage.removeItem(VISIT)
+  forgetConnection()
+  people.textContent = ''
   text.value = ''
   showProblem('')
   room.hidden = true
@@ -47,101 +40,88 @@ leave.addEventListener('click', () => {
   nickInput.focus()
 })
 
-function join (path) {
-  const url = new URL(path, location.href)
-  url.protocol = url.protocol.replace('http', 'ws')
-  url.searchParams.set('nick', nickInput.value)
-  socket = keepOpen(url, {
-    connecting: () => showStatus('wait', 'Connecting…'),
-    message: (message) => receive[message.type]?.(message, path),
-    waiting: (delay) => {
-      showStatus('wait', `Not connected. Trying again in ${Math.ceil(delay / 1000)} s`)
-      if (unanswered.length > 0) {
-        putBack(unanswered.at(-1))
-        showProblem('The connection was lost before the server had answered: the last message may not have been sent.')
-      }
-      forgetRoom()
-    }
-  })
+function join (name, wanted) {
+  nick = wanted
+  sessionStorage.setItem(VISIT, JSON.stringify([name, nick]))
+  log.replaceChildren()
+  isAtEnd = true
+  roomName.textContent = `Room: ${name}`
+  entrance.hidden = true
+  room.hidden = false
+  text.focus()
+  showStatus('wait', 'Connecting…')
+  visit = enter(name, nick, (news) => show[news.type](news))
 }
 
 /** Forgets what was true of the connection that has ended. */
-function forgetRoom () {
-  unanswered = []
-  early = undefined
+function forgetConnection () {
   for (const timer of typists.values()) clearTimeout(timer)
   typists.clear()
   showTypists()
   endTyping()
-  people.textContent = ''
 }
 
-// ---- what the server says
+// ---- what there is to show
 
-const receive = {
-  welcome (message, path) {
-    nick = message.nick
+const show = {
+  connected () {
     showStatus('on', `Connected as ${nick}`)
-    people.textContent = message.people.join(', ')
-    loadHistory(path)
   },
-  joined (message) {
-    people.textContent = message.people.join(', ')
-    addLine('note', isolate(message.nick), ' joined')
+  waiting ({ delay }) {
+    showStatus('wait', `Not connected. Trying again in ${Math.max(1, Math.ceil(delay / 1000))} s`)
+    forgetConnection()
+    people.textContent = ''
   },
-  left (message) {
-    people.textContent = message.people.join(', ')
-    setTyping(message.nick, false)
-    addLine('note', isolate(message.nick), ' left')
+  ended ({ reason }) {
+    showStatus('off', `Not connected: ${reason}`)
+    forgetConnection()
+    people.textContent = ''
   },
-  typing (message) {
-    setTyping(message.nick, message.isTyping)
+  loading ({ isLoading }) {
+    log.ariaBusy = String(isLoading)
   },
-  said (message) {
-    setTyping(message.nick, false)
-    if (message.nick === nick) unanswered.shift()
-    if (early === undefined) addSaid(message)
-    else early.push(message)
+  loadFailed ({ reason }) {
+    addLine('note', `What was said before could not be loaded: ${reason}`)
   },
-  error (message) {
-    putBack(unanswered.shift() ?? '')
-    showProblem(`Not sent: ${message.text}`)
+  people ({ nicks }) {
+    people.textContent = nicks.join(', ')
+  },
+  joined ({ nick }) {
+    addLine('note', isolate(nick), ' joined')
+  },
+  left ({ nick }) {
+    setTyping(nick, false)
+    addLine('note', isolate(nick), ' left')
+  },
+  typing ({ nick, isTyping }) {
+    setTyping(nick, isTyping)
+  },
+  said ({ said }) {
+    setTyping(said.nick, false)
+    addSaid(said)
   }
-}
-
-/** Shows what was said before, or while there was no connection. Messages that come meanwhile wait, so that the order is right. */
-async function loadHistory (path) {
-  const mine = []
-  early = mine
-  log.ariaBusy = 'true'
-  let history = []
-  try {
-    const response = await fetch(`${path}/messages`)
-    if (!response.ok) throw new Error(`the server answered ${response.status}`)
-    history = await response.json()
-  } catch (error) {
-    if (early === mine) addLine('note', `What was said before could not be loaded: ${error.message}`)
-  }
-  // The connection has ended meanwhile; with the next one the history is loaded again.
-  if (early !== mine) return
-  for (const message of [...history, ...mine]) addSaid(message)
-  early = undefined
-  log.ariaBusy = 'false'
 }
 
 // ---- writing
 
-compose.addEventListener('submit', (event) => {
+const WAITS = 'This will be sent as soon as there is a connection.'
+
+compose.addEventListener('submit', async (event) => {
   event.preventDefault()
-  showProblem('')
-  // All limits are in the schema at the server, which answers with what is wrong.
-  if (!socket.send({ type: 'chat', text: text.value })) {
-    showProblem('Not sent: there is no connection at the moment.')
-    return
-  }
-  unanswered.push(text.value)
+  const words = text.value
   text.value = ''
+  showProblem('')
   endTyping()
+  if (status.dataset.state !== 'on') problem.textContent = WAITS
+  // All limits are in the schema at the server, which answers with what is wrong.
+  const mine = visit
+  const fault = await mine.say(words)
+  if (visit !== mine) return
+  if (problem.textContent === WAITS) showProblem('')
+  if (fault === undefined) return
+  // It may be mended, unless another one is being written.
+  if (text.value === '') text.value = words
+  showProblem(fault)
 })
 
 let typingToldAt = -Infinity
@@ -153,11 +133,11 @@ text.addEventListener('input', () => {
   clearTimeout(typingTimer)
   typingTimer = setTimeout(stopTyping, TYPING_ENDS_AFTER)
   if (performance.now() - typingToldAt < TELL_TYPING_EVERY) return
-  if (socket.send({ type: 'typing', isTyping: true })) typingToldAt = performance.now()
+  if (visit.tellTyping(true)) typingToldAt = performance.now()
 })
 
 function stopTyping () {
-  if (typingToldAt !== -Infinity) socket.send({ type: 'typing', isTyping: false })
+  if (typingToldAt !== -Infinity) visit.tellTyping(false)
   endTyping()
 }
 
@@ -165,11 +145,6 @@ function stopTyping () {
 function endTyping () {
   clearTimeout(typingTimer)
   typingToldAt = -Infinity
-}
-
-/** Gives a message back that was not sent, unless another one is being written. */
-function putBack (message) {
-  if (text.value === '') text.value = message
 }
 
 // ---- showing
@@ -240,4 +215,14 @@ function isolate (words) {
   const element = document.createElement('bdi')
   element.textContent = words
   return element
+}
+
+// ---- the page was loaded again
+
+const visited = sessionStorage.getItem(VISIT)
+if (visited !== null) {
+  const [name, nick] = JSON.parse(visited)
+  roomChoice.value = name
+  nickInput.value = nick
+  join(name, nick)
 }
