@@ -42,6 +42,8 @@ export class MemorySocket extends Duplex {
   override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
     // As with a FIN: the other end reads what is on its way, and then the end. Nobody here waits for it to arrive.
     if (!this.writableFinished) this.#deliver(null, () => {})
+    // What the other end had written and was not read is lost, and holds it up no longer.
+    this._read()
     callback(error)
   }
 

@@ -50,3 +50,14 @@ t.test('a writer is held back while nobody reads', async (t) => {
   await once(server, 'end')
   t.equal(got, 1_000_000)
 })
+
+t.test('a writer that was held back goes on when the reader destroys its end', async (t) => {
+  const { client, server } = MemorySocket.pair('')
+  let taken = 0
+  for (let n = 0; n < 100; n++) server.write(Buffer.alloc(10_000), () => { taken++ })
+  for (let n = 0; n < 100; n++) await new Promise((resolve) => setImmediate(resolve))
+  t.ok(taken < 20, `${taken} of 100`)
+  client.destroy()
+  for (let n = 0; n < 1_000 && taken < 100; n++) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(taken, 100, 'taken, and lost')
+})
