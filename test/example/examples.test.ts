@@ -292,7 +292,8 @@ const programs = [
   { example: 'auth-hook', line: /^(ws:\/\/127\.0\.0\.1:\d+\/private) with the header "(.*): (.*)"$/ },
   { example: 'auth-jwt', line: /^(ws:\/\/127\.0\.0\.1:\d+\/me) with the header "(.*): (.*)"$/ },
   { example: 'rest-and-websocket', line: /^(http:\/\/127\.0\.0\.1:\d+\/counter)$/ },
-  { example: 'chat/server', line: /^The chat is at (http:\/\/127\.0\.0\.1:\d+)$/, path: '/chat?nick=ann' }
+  { example: 'chat/server', line: /^The chat is at (http:\/\/127\.0\.0\.1:\d+)$/, path: '/chat?nick=ann' },
+  { example: 'dashboard/server', line: /^The dashboard is at (http:\/\/127\.0\.0\.1:\d+)$/, path: '/live' }
 ]
 
 for (const { example, line, path = '' } of programs) {
@@ -304,8 +305,9 @@ for (const { example, line, path = '' } of programs) {
     t.pass('a client can connect')
     program.stop()
     const { code } = await client.closed()
-    t.equal(code, example === 'chat/server' ? 1001 : 1006)
-    if (example === 'chat/server') t.equal(await program.exitCode, 0)
+    const saysGoodbye = example.endsWith('/server')
+    t.equal(code, saysGoodbye ? 1001 : 1006)
+    if (saysGoodbye) t.equal(await program.exitCode, 0)
   })
 }
 
