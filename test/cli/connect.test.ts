@@ -17,7 +17,7 @@ t.test('a terminal', { skip: HAS_SCRIPT ? false : 'no script of util-linux' }, a
   const contract = join(t.testdir(), 'contract.mjs')
   writeFileSync(contract, `import { Type } from '${import.meta.resolve('@sinclair/typebox')}'
     export default { url: '/', schema: { websocket: { receive: Type.Object({ type: Type.Literal('leave') }) } } }`)
-  const cli = new Cli(t, ['connect', '--contract', contract, `${url}/echo`], { terminal: true })
+  const cli = new Cli(t, ['connect', '--contract', contract, `${url}/echo`], { terminal: true, env: { FORCE_COLOR: '1' } })
   await cli.until(/connected to/)
   cli.write('le\t')
   await cli.until(/> \{"type":"leave"\}/)

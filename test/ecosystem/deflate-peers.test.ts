@@ -189,7 +189,7 @@ socket.onclose = ({ code }) => console.log(JSON.stringify({ extensions: socket.e
 `
 
 t.test('a Node\'s own WebSocket', async (t) => {
-  const nodes = await bringNodes([22, 24, 26])
+  const nodes = await bringNodes([24])
   if (nodes.size === 0) t.comment(`npm has no Node for ${process.platform}-${process.arch}: not run`)
   for (const [name, node] of nodes) {
     for (const route of [true, TAKEOVER]) {
