@@ -6,7 +6,7 @@ import { logBytes, logText } from './frame-log.ts'
 import type { FrameRange } from './frame-log.ts'
 
 /** Marks a compressed message in its first byte (RFC 7692 §6). */
-const RSV1 = 0x40
+export const RSV1 = 0x40
 
 export class SharedMessage {
   /** A string goes as text. Bytes are left as they are until all have been sent to. */

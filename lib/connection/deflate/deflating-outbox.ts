@@ -7,11 +7,9 @@ import { neverTaken, Outbox } from '../outbox.ts'
 import type { OutboxOptions, OutboxOwner, Waiter } from '../outbox.ts'
 import { DEFLATE_NOW, deflateLater, deflateNow } from './deflate.ts'
 import type { History } from './history.ts'
+import { RSV1 } from '../shared-message.ts'
 import type { SharedMessage } from '../shared-message.ts'
 import type { DeflateSettings } from './settings.ts'
-
-/** Marks a compressed message in its first byte (RFC 7692 §6). */
-const RSV1 = 0x40
 
 export interface DeflatingOutboxOwner extends OutboxOwner {
   /** All that was held has been queued. */
