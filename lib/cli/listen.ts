@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionSettings } from '../connection/connection.ts'
-import { deflateSettings } from '../connection/deflate/settings.ts'
+import { DEFLATE_DEFAULTS, deflateSettings } from '../connection/deflate/settings.ts'
 import { acceptDeflate } from '../protocol/deflate-offer.ts'
 import { formatExtensions } from '../protocol/extensions.ts'
 import { HandshakeError } from '../protocol/handshake-errors.ts'
@@ -19,16 +19,6 @@ import type { Streams } from './streams.ts'
 const SETTINGS = {
   role: 'server', maxPayload: 104_857_600, closeTimeout: 2_000, highWaterMark: 65_536, concurrency: 1, maxQueuedMessages: 16
 } as const
-
-const DEFLATE = {
-  threshold: 1_024,
-  level: 1,
-  memLevel: 8,
-  serverNoContextTakeover: true,
-  clientNoContextTakeover: true,
-  serverMaxWindowBits: 15,
-  clientMaxWindowBits: 15
-}
 
 const PLAIN_ANSWER = 'This is a WebSocket server (ftws listen).\n'
 
@@ -84,17 +74,18 @@ export async function listenCommand (args: Arguments, { stdout, stderr }: Stream
 
 /** Answers a handshake. @returns undefined when it was refused */
 function accept (request: IncomingMessage, socket: Duplex, args: Arguments, onError: (error: Error) => void): Connection | undefined {
+  // Until the connection has the socket; a client that leaves before is nobody's loss.
   socket.on('error', () => {})
   try {
     const { method = '', httpVersion, rawHeaders } = request
     const handshake = judgeRequest({ method, httpVersion, rawHeaders })
     const protocol = handshake.protocols.find((name) => args.list('subprotocol').includes(name))
-    const agreed = args.flag('compress') ? acceptDeflate(handshake.extensions, DEFLATE) : undefined
+    const agreed = args.flag('compress') ? acceptDeflate(handshake.extensions, DEFLATE_DEFAULTS) : undefined
     const extensions = agreed && formatExtensions([agreed.extension])
     const fields = buildResponseHeaders(handshake, { protocol, extensions })
     const settings: ConnectionSettings = {
       ...SETTINGS,
-      ...(agreed !== undefined && { deflate: deflateSettings(agreed.params, 'server', DEFLATE) }),
+      ...(agreed !== undefined && { deflate: deflateSettings(agreed.params, 'server', DEFLATE_DEFAULTS) }),
       onError
     }
     socket.write(head('101 Switching Protocols', fields))

@@ -63,6 +63,7 @@ export async function runPipe (target: Target, { stdin, stdout, stderr }: Stream
       }
       unsent++
       if (!session.isOpen) await session.opened
+      // One that is not taken stays among the unsent, which are told at the end.
       last = session.send(line).then(() => { unsent-- }, () => {})
       if (session.bufferedAmount > HIGH_WATER_MARK) await last
     }

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionSettings } from '../connection/connection.ts'
-import { deflateSettings } from '../connection/deflate/settings.ts'
+import { DEFLATE_DEFAULTS, deflateSettings } from '../connection/deflate/settings.ts'
 import type { DeflateTuning } from '../connection/deflate/settings.ts'
 import { offerDeflate, readDeflateAnswer } from '../protocol/deflate-offer.ts'
 import type { DeflateWish } from '../protocol/deflate-offer.ts'
@@ -25,17 +25,6 @@ const MOST_BODY = 65_536
 const BODY_TIMEOUT = 2_000
 
 const MAX_PAYLOAD = 104_857_600
-
-/** As a route's: what costs least, for no window lasts longer than a message. */
-const DEFLATE_DEFAULTS: DeflateWish & DeflateTuning = {
-  threshold: 1_024,
-  level: 1,
-  memLevel: 8,
-  serverNoContextTakeover: true,
-  clientNoContextTakeover: true,
-  serverMaxWindowBits: 15,
-  clientMaxWindowBits: 15
-}
 
 /** From where to where each may be. */
 const DEFLATE_RANGES: ReadonlyArray<readonly [name: keyof (DeflateWish & DeflateTuning), least: number, most: number]> = [

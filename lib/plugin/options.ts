@@ -1,5 +1,6 @@
 // Options of the plugin and of a route: checked once, defaulted once. Owns the defaults, and whose option goes before whose.
 import type { FastifyInstance } from 'fastify'
+import { DEFLATE_DEFAULTS as LEAST } from '../connection/deflate/settings.ts'
 import type { RateLimit } from '../connection/token-bucket.ts'
 import type {
   WebSocketFastPaths,
@@ -33,17 +34,8 @@ const DEFAULTS = {
   binary: false
 } as const
 
-/** Of `perMessageDeflate`, once it is on: what costs least, for no window lasts longer than a message. */
-const DEFLATE_DEFAULTS = {
-  threshold: 1_024,
-  level: 1,
-  memLevel: 8,
-  serverNoContextTakeover: true,
-  clientNoContextTakeover: true,
-  serverMaxWindowBits: 15,
-  clientMaxWindowBits: 15,
-  maxMemory: 67_108_864
-} as const
+/** Of `perMessageDeflate`, once it is on. */
+const DEFLATE_DEFAULTS: DeflateOptions = { ...LEAST, maxMemory: 67_108_864 }
 
 const PLUGIN_DEFAULTS = {
   // Before the route is known it is the plugin's that holds. A number and not DEFAULTS', for the declarations are made without inference.

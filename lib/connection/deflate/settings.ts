@@ -1,5 +1,5 @@
 // How the messages of a connection are compressed (RFC 7692 §7): what was agreed on, as this end sees it, and what its route has chosen.
-import type { DeflateParams } from '../../protocol/deflate-offer.ts'
+import type { DeflateParams, DeflateWish } from '../../protocol/deflate-offer.ts'
 import type { Role } from '../../protocol/role.ts'
 
 /** What a route has chosen for the messages that it sends. */
@@ -13,6 +13,17 @@ export interface DeflateTuning {
   /** zlib's handles are kept and used again, which takes what Node does not document; where that is not there nothing changes. Default: true. */
   readonly keepsHandles?: boolean
 }
+
+/** What costs least, for no window lasts longer than a message: the defaults of routes, of clients and of the command line. */
+export const DEFLATE_DEFAULTS: DeflateWish & DeflateTuning = Object.freeze({
+  threshold: 1_024,
+  level: 1,
+  memLevel: 8,
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  serverMaxWindowBits: 15,
+  clientMaxWindowBits: 15
+})
 
 /** One object for all connections that agree on the same. */
 export interface DeflateSettings extends DeflateTuning {
