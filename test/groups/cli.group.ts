@@ -1,3 +1,0 @@
-import { runFolder } from './run-folder.ts'
-
-await runFolder('cli')
