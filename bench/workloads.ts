@@ -37,11 +37,11 @@ function echo (name: string, options: EchoOptions, server: ServerSettings = { sc
   return { name, server, makeLoad: () => new EchoLoad(options), peers: isBinary ? BINARY : ALL, floor: 'net' }
 }
 
-function broadcast (name: string, atOnce: number): Workload {
+function broadcast (name: string, atOnce: number, scenario: 'broadcast' | 'publish' = 'broadcast'): Workload {
   const payload = ascii(64)
   return {
     name,
-    server: { scenario: 'broadcast', payload, atOnce },
+    server: { scenario, payload, atOnce },
     makeLoad: () => new BroadcastLoad({ payload, connections: 1_000, atOnce }),
     peers: ALL,
     floor: 'net'
@@ -95,6 +95,8 @@ export const WORKLOADS: readonly Workload[] = [
   detail(echo('typed JSON 200 B, one in flight', { payload: typed, ...single }, { scenario: 'typed' })),
   broadcast('broadcast 64 B to 1,000, one at a time', 1),
   broadcast('broadcast 64 B to 1,000, eight a tick', 8),
+  broadcast('topic of 1,000, 64 B, one at a time', 1, 'publish'),
+  detail(broadcast('topic of 1,000, 64 B, eight a tick', 8, 'publish')),
   deflated('deflate 1 KiB JSON', 1_000),
   detail(deflated('deflate 1 KiB JSON, level 6', 1_000, 6)),
   deflated('deflate 16 KiB JSON', 16_000),

@@ -27,6 +27,7 @@ const handlers = {
     for (let i = 0; i < atOnce; i++) server.publish('all', payload, deflate !== undefined)
   }
 }
+handlers.publish = handlers.broadcast
 
 const server = globalThis.Bun.serve({
   port: 0,

@@ -20,7 +20,7 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.once('data', (chunk) => {
     const head = chunk.toString('latin1')
     sockets.add(socket)
-    socket.on('data', scenario === 'broadcast' ? sendToAll : echoBytes(socket, readLengths(head.split(' ')[1] ?? '')))
+    socket.on('data', scenario === 'broadcast' || scenario === 'publish' ? sendToAll : echoBytes(socket, readLengths(head.split(' ')[1] ?? '')))
     socket.write(switchProtocols(/sec-websocket-key: (.*)\r\n/i.exec(head)?.[1] ?? ''))
   })
 })

@@ -16,8 +16,10 @@ if (scenario === 'typed') {
     connection.on('message', (message) => { connection.send(message) })
   })
 } else {
-  app.get('/', { websocket: route }, (connection) => {
+  app.get('/', { websocket: route }, async (connection) => {
+    if (scenario === 'publish') await connection.subscribe('all')
     if (scenario === 'broadcast') connection.on('message', sendToAll)
+    else if (scenario === 'publish') connection.on('message', publishToAll)
     else if (scenario === 'await') connection.on('message', async (message) => { connection.send(await message) })
     else connection.on('message', (message) => { connection.send(message) })
   })
@@ -31,6 +33,10 @@ function sendToAll (): void {
   for (let i = 0; i < atOnce; i++) {
     app.websocket.broadcast(payload)
   }
+}
+
+async function publishToAll (): Promise<void> {
+  await Promise.all(Array.from({ length: atOnce }, async () => await app.websocket.publish('all', payload)))
 }
 
 await app.listen({ host: '127.0.0.1', port: 0 })

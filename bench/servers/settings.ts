@@ -3,9 +3,9 @@ import type { WebSocketPluginOptions, WebSocketRouteOptions } from '../../lib/in
 
 /**
  * What the server does with a message: sends it back as it came, or made a string before, or behind an `await`; parsed, checked and
- * serialised again; or sends `payload` to all connections, `atOnce` times.
+ * serialised again; or sends `payload` to all connections, `atOnce` times: by `publish` to all subscribers of a topic, where there is such.
  */
-export type Scenario = 'echo' | 'string' | 'await' | 'typed' | 'broadcast'
+export type Scenario = 'echo' | 'string' | 'await' | 'typed' | 'broadcast' | 'publish'
 
 export interface ServerSettings {
   readonly scenario: Scenario

@@ -35,6 +35,7 @@ function serve (socket: WsSocket, { scenario, payload = '', atOnce = 1 }: Server
     case 'await':
       return socket.on('message', async (data, isBinary) => { socket.send(await data, { binary: isBinary }) })
     case 'broadcast':
+    case 'publish':
       return socket.on('message', () => {
         for (let i = 0; i < atOnce; i++) {
           for (const client of clients) client.send(payload)

@@ -2,17 +2,15 @@
 // together, and is one write for each of them. Bytes in a page are written once and never again.
 import { encodeFrame, frameLength, textFrameBound, writeFrame, writeTextFrame } from '../protocol/frame-builder.ts'
 import { Opcode } from '../protocol/opcode.ts'
+import type { Chunk } from './chunk.ts'
 
 export const PAGE_SIZE = 65_536
 
 /** A frame that may take more is a Buffer of its own. */
 const OWN_FROM = 16_384
 
-/** Where a frame lies, and its bytes there. */
-export interface FrameRange {
-  readonly page: Buffer
-  readonly start: number
-  readonly end: number
+/** Where a frame lies, and its bytes there: a chunk that any outbox may take as it is. */
+export interface FrameRange extends Readonly<Chunk> {
   readonly bytes: Buffer
 }
 
@@ -46,11 +44,11 @@ function makeRoom (length: number): void {
 }
 
 function logged (end: number): FrameRange {
-  const range = { page, start: used, end, bytes: page.subarray(used, end) }
+  const range = { page, start: used, end, bytes: page.subarray(used, end), slab: undefined }
   used = end
   return range
 }
 
 function whole (frame: Buffer): FrameRange {
-  return { page: frame, start: 0, end: frame.length, bytes: frame }
+  return { page: frame, start: 0, end: frame.length, bytes: frame, slab: undefined }
 }

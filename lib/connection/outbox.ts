@@ -8,6 +8,8 @@ import { MAX_HEADER_LENGTH } from '../protocol/frame-header.ts'
 import { isLent, keepPage } from '../protocol/payload-buffer.ts'
 import { Opcode } from '../protocol/opcode.ts'
 import type { Role } from '../protocol/role.ts'
+import { bytesOf, gather, wholeChunk } from './chunk.ts'
+import type { Chunk } from './chunk.ts'
 import type { FrameRange } from './frame-log.ts'
 import type { Meter } from './meter.ts'
 import type { SharedMessage } from './shared-message.ts'
@@ -20,18 +22,8 @@ const BY_REFERENCE_FROM = 65_536
 /** Pieces of up to so many bytes in all are put together: one write of few bytes is cheaper than a vector of fewer. */
 const GATHER_UP_TO = 16_384
 
-/** Bytes that wait for a flush: a closed stretch of a slab, frames in a page of the log, or a Buffer that stays as it is. */
-interface Chunk {
-  readonly page: Buffer
-  readonly start: number
-  /** Grows with frames that lie behind it in the same page. */
-  end: number
-  /** All of it, as long as it has not grown. */
-  bytes: Buffer | undefined
-  readonly slab: Slab | undefined
-}
-
 const NO_BYTES: Buffer = Buffer.alloc(0)
+const NO_CHUNKS: readonly Chunk[] = []
 
 export type Waiter = (error?: Error | null) => void
 
@@ -68,7 +60,10 @@ export class Outbox implements SlabWriter {
   readonly #highWaterMark: number
   /** True for a plain TCP or pipe socket: what the kernel took at once is out of this process. Any other stream may keep bytes. */
   readonly #kernelCopies: boolean
-  readonly #chunks: Chunk[] = []
+  /** What waits for a flush: mostly one chunk, which takes no list. */
+  #first: Chunk | undefined
+  /** Those behind it. */
+  #others: Chunk[] | undefined
   #slab: Slab | undefined
   #pending = 0
   /** Bytes of messages that are no frames yet. */
@@ -170,14 +165,20 @@ export class Outbox implements SlabWriter {
   }
 
   /** Queues a ready frame, where it is. */
-  protected sendRange ({ page, start, end, bytes }: FrameRange): void {
+  protected sendRange (range: FrameRange): void {
     this.closeStretch()
-    const last = this.#chunks.at(-1)
-    if (last?.page === page && last.end === start) {
+    const { page, start, end } = range
+    const others = this.#others
+    const last = others === undefined ? this.#first : others.at(-1)
+    if (last?.page !== page || last.end !== start) {
+      this.#append(range)
+    } else if (last.bytes === undefined) {
       last.end = end
-      last.bytes = undefined
     } else {
-      this.#chunks.push({ page, start, end, bytes, slab: undefined })
+      // That one is not ours alone.
+      const grown = { page, start: last.start, end, bytes: undefined, slab: undefined }
+      if (others === undefined) this.#first = grown
+      else others[others.length - 1] = grown
     }
     this.#queued(end - start)
   }
@@ -224,7 +225,7 @@ export class Outbox implements SlabWriter {
     if (this.#pending > 0) return
     // What was lent has been written already: one more write, of nothing, tells when that has left.
     const socket = this.#socket
-    if (socket.destroyed || socket.writableEnded) this.#drop([])
+    if (socket.destroyed || socket.writableEnded) this.#drop()
     else socket.write(NO_BYTES, this.#takeCallback())
   }
 
@@ -244,14 +245,18 @@ export class Outbox implements SlabWriter {
     this.closeStretch()
     // A connection that falls silent must not keep a slab alive that others have left.
     this.#slab = undefined
-    if (this.#chunks.length === 0) return
-    const chunks = this.#chunks.splice(0)
+    const first = this.#first
+    if (first === undefined) return
+    const others = this.#others
+    this.#first = undefined
+    this.#others = undefined
     const { meter } = this.#options
     const length = this.#pending
     if (meter !== undefined) meter.bytesSent += length
     this.#pending = 0
-    if (this.#socket.destroyed || this.#socket.writableEnded) this.#drop(chunks)
-    else this.#write(chunks.length > 1 && length <= GATHER_UP_TO ? gather(chunks, length) : chunks)
+    if (this.#socket.destroyed || this.#socket.writableEnded) this.#drop(first, others)
+    else if (others !== undefined && length <= GATHER_UP_TO) this.#write(gather([first, ...others], length), NO_CHUNKS)
+    else this.#write(first, others ?? NO_CHUNKS)
   }
 
   /** Takes note that the socket is gone: whoever still waits is told. Streams may forget about a write when they are destroyed. */
@@ -265,7 +270,7 @@ export class Outbox implements SlabWriter {
     const slab = this.#slab
     if (slab === undefined || !slab.isOpenFor(this)) return
     const bytes = slab.close()
-    if (bytes !== undefined) this.#chunks.push({ page: bytes, start: 0, end: bytes.length, bytes, slab })
+    if (bytes !== undefined) this.#append({ page: bytes, start: 0, end: bytes.length, bytes, slab })
   }
 
   /** Makes frames of the messages that wait for anything but the peer. */
@@ -294,8 +299,13 @@ export class Outbox implements SlabWriter {
   /** Queues bytes that are in no slab, behind what was written to one. */
   #add (bytes: Buffer): void {
     this.closeStretch()
-    this.#chunks.push({ page: bytes, start: 0, end: bytes.length, bytes, slab: undefined })
+    this.#append(wholeChunk(bytes))
     this.#queued(bytes.length)
+  }
+
+  #append (chunk: Chunk): void {
+    if (this.#first === undefined) this.#first = chunk
+    else (this.#others ??= []).push(chunk)
   }
 
   /**
@@ -327,24 +337,23 @@ export class Outbox implements SlabWriter {
     if (dirty.push(this) === 1) process.nextTick(flushDirty)
   }
 
-  #write (chunks: readonly Chunk[]): void {
+  #write (first: Chunk, others: readonly Chunk[]): void {
     const socket = this.#socket
-    // What does not leave at once is copied out of the slab or page, so that a slow peer does not keep those alive.
     const inPlace = this.#kernelCopies && socket.writableLength === 0
-    const last = chunks.length - 1
     const callback = this.#takeCallback()
-    if (last > 0) socket.cork()
-    for (let i = 0; i <= last; i++) {
-      const chunk = chunks[i]!
-      const bytes = bytesOf(chunk)
-      const out = inPlace || (chunk.slab === undefined && bytes.length === chunk.page.length) ? bytes : Buffer.from(bytes)
-      if (i === last && callback !== undefined) socket.write(out, callback)
-      else socket.write(out)
+    if (others.length > 0) socket.cork()
+    let bytes = leaving(first, inPlace)
+    for (const chunk of others) {
+      socket.write(bytes)
+      bytes = leaving(chunk, inPlace)
     }
-    if (last > 0) socket.uncork()
+    if (callback === undefined) socket.write(bytes)
+    else socket.write(bytes, callback)
+    if (others.length > 0) socket.uncork()
     this.#isBacklogged = socket.writableLength > 0
     const lent = inPlace && this.#isBacklogged
-    for (const { slab } of chunks) slab?.release(lent)
+    first.slab?.release(lent)
+    for (const { slab } of others) slab?.release(lent)
   }
 
   /** Writes all that waits, and has the last of the writes tell when it is done: from here on `onDrain` is due. */
@@ -369,8 +378,9 @@ export class Outbox implements SlabWriter {
     return waiting
   }
 
-  #drop (chunks: readonly Chunk[]): void {
-    for (const { slab } of chunks) slab?.release(false)
+  #drop (first?: Chunk, others: readonly Chunk[] = NO_CHUNKS): void {
+    first?.slab?.release(false)
+    for (const { slab } of others) slab?.release(false)
     this.#takeCallback()?.(neverTaken())
   }
 
@@ -421,19 +431,10 @@ export class Outbox implements SlabWriter {
   }
 }
 
-/** Copies chunks into one of their own, as when many connections are sent to in turns, each one message at a time. */
-function gather (chunks: readonly Chunk[], length: number): Chunk[] {
-  const bytes = Buffer.allocUnsafe(length)
-  let at = 0
-  for (const chunk of chunks) {
-    at += chunk.page.copy(bytes, at, chunk.start, chunk.end)
-    chunk.slab?.release(false)
-  }
-  return [{ page: bytes, start: 0, end: length, bytes, slab: undefined }]
-}
-
-function bytesOf ({ page, start, end, bytes }: Chunk): Buffer {
-  return bytes ?? page.subarray(start, end)
+/** What does not leave at once is copied out of the slab or page, so that a slow peer does not keep those alive. */
+function leaving (chunk: Chunk, inPlace: boolean): Buffer {
+  const bytes = bytesOf(chunk)
+  return inPlace || (chunk.slab === undefined && bytes.length === chunk.page.length) ? bytes : Buffer.from(bytes)
 }
 
 export function neverTaken (): UsageError {

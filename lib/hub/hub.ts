@@ -1,9 +1,10 @@
 // All open connections of a server, and their end. Owns who is connected; knows nothing of routes or Fastify.
+import type { MessageCodec } from '../connection/codec.ts'
 import type { Connection } from '../connection/connection.ts'
 import { Meter } from '../connection/meter.ts'
 import type { AnyWebSocketConnection, WebSocketConnections, WebSocketHub, WebSocketMetrics } from '../../types/index.ts'
 import type { Topic, TopicEngine, TopicEvents, TopicMember, TopicPosition } from '../../types/topics.ts'
-import { broadcast } from './broadcast.ts'
+import { broadcast, broadcastAlike } from './broadcast.ts'
 import { Ending, goAway } from './ending.ts'
 import type { EndingTimes } from './ending.ts'
 import { MemoryEngine } from './memory-engine.ts'
@@ -20,6 +21,9 @@ export interface HubTopics {
   readonly onError?: OnEngineError
 }
 
+/** In the place of a codec: connections of several have been open at a time. */
+const MANY = Symbol('many')
+
 export class Hub implements WebSocketHub {
   readonly connections: WebSocketConnections
   /** What happened on all connections so far. */
@@ -33,6 +37,8 @@ export class Hub implements WebSocketHub {
   /** What has been begun, by group; under the hub itself the end of all. */
   readonly #endings = new Map<object, Ending>()
   readonly #times: EndingTimes
+  /** That of all open connections. */
+  #codec: MessageCodec | undefined | typeof MANY
   #isClosing = false
 
   /**
@@ -59,6 +65,8 @@ export class Hub implements WebSocketHub {
   /** Takes in a connection that has just opened, until `remove`. One that comes too late is told to go. */
   add (connection: Connection, group: object): void {
     this.meter.opened++
+    if (this.#open.size === 0) this.#codec = connection.codec
+    else if (connection.codec !== this.#codec) this.#codec = MANY
     this.#open.set(connection, group)
     if (!this.#isClosing) return
     goAway(connection)
@@ -74,8 +82,10 @@ export class Hub implements WebSocketHub {
   }
 
   broadcast (message: unknown, filter?: (connection: AnyWebSocketConnection) => boolean): number {
+    if (filter === undefined && this.#codec !== MANY) return broadcastAlike(this.#open.keys(), message)
     // The core is written without the types of messages; for the application it is the same object with them.
-    return broadcast(this.#open.keys(), message, filter as ((connection: unknown) => boolean) | undefined)
+    const isMeant = filter as ((connection: unknown) => boolean) | undefined
+    return broadcast(this.#open.keys(), message, isMeant ?? (() => true))
   }
 
   async publish (topic: unknown, ...args: unknown[]): Promise<TopicPosition | undefined> {

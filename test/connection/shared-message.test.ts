@@ -70,6 +70,20 @@ t.test('a hundred in one tick are one write of the bytes where they lie', async 
   t.same(peer.texts, Array.from({ length: 100 }, (_, i) => `message ${i}`))
 })
 
+t.test('who is sent less gets less: what waits for one does not grow for another', async (t) => {
+  const pairs = await Promise.all([openPair(t), openPair(t), openPair(t)])
+  const messages = ['one', 'two', 'three'].map((text) => new SharedMessage(text))
+  for (const message of messages) t.ok(message.frame, 'they lie one behind the other')
+  for (const [index, { connection }] of pairs.entries()) {
+    for (const message of messages.slice(0, index + 1)) connection.sendShared(message)
+  }
+  for (const { connection } of pairs) connection.send('end')
+  for (const [index, { peer }] of pairs.entries()) {
+    await peer.untilFrames(index + 2)
+    t.same(peer.texts, [...['one', 'two', 'three'].slice(0, index + 1), 'end'])
+  }
+})
+
 t.test('a peer that does not read is refused more, by its own policy, and gets no byte of others', async (t) => {
   const pair = await openPair(t, { maxBufferedAmount: 100_000, slowConsumer: 'drop' })
   const { connection, peer, faults } = pair
