@@ -24,15 +24,24 @@ export class TopicError extends TypeError {
  * @throws {TopicError} `FST_WS_INVALID_TOPIC`
  */
 export function defineTopic<const T extends Topic> (topic: T): T {
-  const { name, history } = topic
+  checkTopic(topic)
+  const { history } = topic
+  // The copy has all of T.
+  return Object.freeze({ ...topic, ...(history !== undefined && { history: Object.freeze({ ...history }) }) })
+}
+
+/**
+ * Checks a description, of whatever make.
+ *
+ * @throws {TopicError} `FST_WS_INVALID_TOPIC`
+ */
+export function checkTopic ({ name, history }: Topic): void {
   checkTopicName(name)
   const params = name.split('/').filter((segment) => segment.startsWith(':'))
   const strange = params.find((param) => !/^:[A-Za-z_]\w*$/.test(param))
   if (strange !== undefined) throw invalid(name, `a parameter is : and a name of letters, digits and _, not ${strange}`)
   if (new Set(params).size !== params.length) throw invalid(name, 'a parameter is there twice')
   if (history !== undefined) checkHistory(name, history)
-  // The copy has all of T.
-  return Object.freeze({ ...topic, ...(history !== undefined && { history: Object.freeze({ ...history }) }) })
 }
 
 /**
@@ -85,7 +94,9 @@ function findFault (name: string, mayMatch: boolean): string | undefined {
   return segments.join('').includes('*') ? '* may only be the last segment of what is subscribed to' : undefined
 }
 
-function checkHistory (name: string, { size, ttl }: TopicHistory): void {
+function checkHistory (name: string, history: TopicHistory): void {
+  if (typeof history !== 'object' || history === null) throw invalid(name, `history must be { size, ttl }, got ${String(history)}`)
+  const { size, ttl } = history
   if (!Number.isSafeInteger(size) || size < 1) throw invalid(name, `history.size must be an integer from 1 on, got ${String(size)}`)
   if (ttl !== undefined && !(typeof ttl === 'number' && ttl > 0)) throw invalid(name, `history.ttl must be over 0 ms, got ${String(ttl)}`)
 }

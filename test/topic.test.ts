@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
 import { checkTopicName, defineTopic, topicName } from '../lib/contract.ts'
+import { checkTopic } from '../lib/topic.ts'
 import type { Topic } from '../lib/contract.ts'
 
 const INVALID = { name: 'TopicError', code: 'FST_WS_INVALID_TOPIC' }
@@ -30,11 +31,16 @@ const wrong: Array<{ name: string, topic: Topic, message: RegExp }> = [
   { name: 'no size', topic: { name: 'a', history: {} as { size: number } }, message: /history.size must be an integer from 1 on, got undefined/ },
   { name: 'size 0', topic: { name: 'a', history: { size: 0 } }, message: /got 0/ },
   { name: 'half a message', topic: { name: 'a', history: { size: 1.5 } }, message: /got 1.5/ },
-  { name: 'ttl 0', topic: { name: 'a', history: { size: 1, ttl: 0 } }, message: /history.ttl must be over 0 ms, got 0/ }
+  { name: 'ttl 0', topic: { name: 'a', history: { size: 1, ttl: 0 } }, message: /history.ttl must be over 0 ms, got 0/ },
+  { name: 'a history that is none', topic: { name: 'a', history: 10 as unknown as { size: number } }, message: /history must be \{ size, ttl \}, got 10/ },
+  { name: 'no history at all', topic: { name: 'a', history: null as unknown as { size: number } }, message: /got null/ }
 ]
 
 for (const { name, topic, message } of wrong) {
-  t.test(`defineTopic refuses ${name}`, async (t) => { t.throws(() => defineTopic(topic), { ...INVALID, message }) })
+  t.test(`refused: ${name}`, async (t) => {
+    t.throws(() => defineTopic(topic), { ...INVALID, message })
+    t.throws(() => checkTopic(topic), { ...INVALID, message })
+  })
 }
 
 t.test('topicName', async (t) => {

@@ -4,7 +4,7 @@ import { Connection } from '../connection/connection.ts'
 import { toBytes } from '../connection/data.ts'
 import type { ConnectionTopics } from '../connection/topic-methods.ts'
 import { UsageError } from '../protocol/errors.ts'
-import { checkTopicName, TopicError, topicName } from '../topic.ts'
+import { checkTopic, checkTopicName, TopicError, topicName } from '../topic.ts'
 import type {
   Topic, TopicHistory, TopicMember, TopicPosition, TopicPublishOptions, TopicRecord, TopicSubscribeOptions, TopicSubscription
 } from '../../types/topics.ts'
@@ -29,6 +29,9 @@ interface Target {
   readonly params: Readonly<Record<string, string>>
   readonly rest: readonly unknown[]
 }
+
+/** Topics that have been looked at: `defineTopic` leaves no mark, and without it nobody has. */
+const checked = new WeakSet<Topic>()
 
 const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({})
 
@@ -115,6 +118,10 @@ function readTarget (topic: unknown, args: readonly unknown[], mayMatch: boolean
     throw new TopicError('a topic is a name, or what defineTopic returns')
   }
   const described = topic as Topic
+  if (!checked.has(described)) {
+    checkTopic(described)
+    checked.add(described)
+  }
   if (!described.name.includes(':')) return { name: topicName(described), topic: described, params: NO_PARAMS, rest: args }
   const [params, ...rest] = args
   return { name: topicName(described, params as Record<string, string>), topic: described, params: params as Record<string, string>, rest } // `topicName` has checked them

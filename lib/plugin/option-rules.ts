@@ -1,6 +1,8 @@
 // What an option may be: a rule for each, in words and as a check. Knows no default, and nothing of how options are laid over each other.
 import { inspect } from 'node:util'
 import { isToken } from '../protocol/header-fields.ts'
+import { checkTopic } from '../topic.ts'
+import type { Topic } from '../../types/topic.ts'
 import type { WebSocketPerMessageDeflate, WebSocketPluginOptions, WebSocketRouteOptions } from '../../types/index.ts'
 import { InvalidOptionError } from './errors.ts'
 import { explainOrigins, isAllowedOrigins } from './origin.ts'
@@ -86,11 +88,13 @@ const ENGINE: Rule = {
 }
 const TOPIC_LIST: Rule = {
   allowed: 'an array of topics, as defineTopic returns them',
-  accepts: value => Array.isArray(value) && Array.from(value).every(topic => isPlainObject(topic) && typeof Reflect.get(topic, 'name') === 'string')
+  accepts: value => isListOfTopics(value) && explainTopics(value) === undefined,
+  explain: value => isListOfTopics(value) ? explainTopics(value) : undefined
 }
 const TOPICS: Rule = {
   allowed: `${TOPIC_LIST.allowed}, or an object with allow, publish and presence`,
   accepts: value => TOPIC_LIST.accepts(value) || (isPlainObject(value) && has(value, 'allow')),
+  explain: value => TOPIC_LIST.explain?.(value),
   fields: { allow: TOPIC_LIST, publish: FLAG, presence: FLAG }
 }
 const SLOW_CONSUMER: Rule = {
@@ -181,6 +185,22 @@ function isIntegerFrom (least: number, value: unknown): boolean {
 
 function integerIn (least: number, most: number): Rule {
   return { allowed: `an integer from ${least} to ${most}`, accepts: value => isIntegerFrom(least, value) && Number(value) <= most }
+}
+
+function isListOfTopics (value: unknown): value is Topic[] {
+  return Array.isArray(value) && Array.from(value).every(topic => isPlainObject(topic) && typeof Reflect.get(topic, 'name') === 'string')
+}
+
+/** Says what is wrong with the first topic that `defineTopic` would not take. */
+function explainTopics (topics: readonly Topic[]): string | undefined {
+  for (const topic of topics) {
+    try {
+      checkTopic(topic)
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+  return undefined
 }
 
 function isName (value: unknown): boolean {

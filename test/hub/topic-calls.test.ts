@@ -171,7 +171,9 @@ t.test('wrong arguments are the caller\'s fault, told by a rejection', async (t)
     { args: [room, { room: 'a/b' }], error: TOPIC },
     { args: [room, null], error: TOPIC },
     { args: [room, { room: '*' }], error: TOPIC },
-    { args: [{ name: 'a//b' }], error: TOPIC }
+    { args: [{ name: 'a//b' }], error: TOPIC },
+    ...[null, {}, { size: NaN }, { size: -1 }, { size: 1, ttl: 0 }].map((history) => ({ args: [{ name: 'a', history }], error: TOPIC })),
+    ...[':1', ':a/:a', ':a-b'].map((name) => ({ args: [{ name }, { a: 'x', 1: 'y' }], error: TOPIC }))
   ]
   for (const method of ['subscribe', 'unsubscribe', 'publish']) {
     for (const { args, error } of rows) await t.rejects(call(server, method, ...args), error, `${method} ${JSON.stringify(args)}`)

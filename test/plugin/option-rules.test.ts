@@ -27,6 +27,15 @@ for (const [options, name, rest] of REFUSED) {
   })
 }
 
+t.test('topics that defineTopic would not take', async (t) => {
+  const topics = [{ name: 'good' }, { name: 'news', history: { size: NaN } }]
+  for (const [name, value] of [['topics', topics], ['topics', { allow: topics }]] as const) {
+    t.throws(() => checkOptions({ [name]: value }, ROUTE_RULES, 'x'), {
+      code: 'FST_WS_INVALID_OPTION', message: /of x: topic "news": history\.size must be an integer from 1 on, got NaN$/
+    })
+  }
+})
+
 t.test('every option of a route is one of the plugin', async (t) => {
   t.same(Object.keys(ROUTE_RULES).filter((name) => !Object.hasOwn(PLUGIN_RULES, name)), [])
 })
