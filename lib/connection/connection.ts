@@ -140,6 +140,11 @@ export class Connection extends Listeners {
     return (this.#allExtras.id ??= randomUUID())
   }
 
+  /** The same, if anybody has asked for it; whoever is named somewhere has been. */
+  get knownId (): string | undefined {
+    return this.#extras?.id
+  }
+
   /** Where it stands, as in the WHATWG interface: CONNECTING 0, OPEN 1, CLOSING 2, CLOSED 3. */
   get readyState (): 0 | 1 | 2 | 3 {
     if (this.#is(Flag.Gone)) return ReadyState.CLOSED

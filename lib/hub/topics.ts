@@ -405,7 +405,10 @@ function isUpTo (position: TopicPosition | undefined, record: TopicRecord): bool
 }
 
 function isExcluded (connection: Connection, { exclude }: TopicRecord): boolean {
-  return exclude?.includes(connection.id) === true
+  if (exclude === undefined) return false
+  // Of most connections nobody has asked the id, and then it is in no list.
+  const { knownId } = connection
+  return knownId !== undefined && exclude.includes(knownId)
 }
 
 function toError (reason: unknown): Error {

@@ -17,6 +17,10 @@ export class FakeSubscriber {
   room = Infinity
   readonly #drained = new Set<() => void>()
 
+  get knownId (): string {
+    return this.id
+  }
+
   get asConnection (): Connection {
     return this as unknown as Connection // topics take it for a real one
   }

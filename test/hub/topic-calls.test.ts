@@ -4,6 +4,7 @@ import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
+import type { Connection } from '../../lib/connection/connection.ts'
 import { defineTopic } from '../../lib/contract.ts'
 import type { AnyWebSocketConnection, TopicMemberEvent, TopicPosition, WebSocketConnection, WebSocketPluginOptions } from '../../lib/index.ts'
 import { makeApp, until } from '../helpers/app.ts'
@@ -133,6 +134,20 @@ t.test('exclude: one, some, and the publisher in any case; filter', async (t) =>
   t.strictSame(a.got, ['end'])
   t.strictSame(b.got, ['not a', 'not a, c', 'only b', 'end'])
   t.strictSame(c.got, ['not a', 'not a, b', 'end'])
+})
+
+t.test('whoever is left out is given an id, and nobody else for that', async (t) => {
+  const { app, open } = await start(t)
+  const all = [await open(), await open(), await open()]
+  const [a, b, c] = all.map(({ server }) => server as unknown as Connection) as [Connection, Connection, Connection]
+  for (const { server } of all) await server.subscribe(kept, { room: 'x' })
+  const first = await all[0]!.server.publish(kept, { room: 'x' }, { text: 'not a' })
+  await app.websocket.publish(kept, { room: 'x' }, { text: 'not b' }, { exclude: all[1]!.server })
+  await until(() => all[2]!.got.length === 2)
+  t.strictSame([a.knownId === undefined, b.knownId === undefined, c.knownId], [false, false, undefined])
+  await all[2]!.server.subscribe(kept, { room: 'x' }, { since: { epoch: first?.epoch ?? '', offset: 0 } })
+  await until(() => all[2]!.got.length === 4)
+  t.equal(c.knownId, undefined, 'nor for what was missed')
 })
 
 t.test('maxTopicsPerConnection is of the plugin or the route, 128 without', async (t) => {
