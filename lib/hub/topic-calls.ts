@@ -54,7 +54,8 @@ export class TopicCalls implements ConnectionTopics {
   async subscribeTo (
     connection: Connection, name: string, params: Readonly<Record<string, string>>, options: Omit<Joining, 'max'>
   ): Promise<TopicSubscription> {
-    await this.#check(connection, name, params, 'subscribe')
+    const checking = this.#check(connection, name, params, 'subscribe')
+    if (checking !== undefined) await checking
     checkSince(options.since)
     return await this.#topics.subscribe(connection, name, { ...options, max: this.#rules.max })
   }
@@ -65,8 +66,10 @@ export class TopicCalls implements ConnectionTopics {
 
   async publish (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<TopicPosition | undefined> {
     const target = readTarget(topic, args, false)
+    const checking = this.#check(connection, target.name, target.params, 'publish')
+    // Only behind it the message is looked at: what is not allowed costs nothing, and what is, and at once, is taken at once.
+    if (checking !== undefined) await checking
     const { record, audience } = this.#write(target, connection)
-    await this.#check(connection, target.name, target.params, 'publish')
     return await this.#topics.publish(record, audience)
   }
 
@@ -84,10 +87,17 @@ export class TopicCalls implements ConnectionTopics {
     return this.#topics.namesOf(connection)
   }
 
-  async #check (connection: Connection, name: string, params: Readonly<Record<string, string>>, action: TopicAction): Promise<void> {
+  /** Asks whether it is allowed. @returns undefined where that was said at once */
+  #check (connection: Connection, name: string, params: Readonly<Record<string, string>>, action: TopicAction): Promise<void> | undefined {
     const { authorize } = this.#rules
-    if (authorize === undefined || await authorize(connection, name, params, action) === true) return
-    throw new UsageError('FST_WS_TOPIC_FORBIDDEN', `${action} ${name}`)
+    if (authorize === undefined) return undefined
+    const judge = (answer: unknown): void => {
+      if (answer !== true) throw new UsageError('FST_WS_TOPIC_FORBIDDEN', `${action} ${name}`)
+    }
+    const answer = authorize(connection, name, params, action)
+    if (isPromise(answer)) return Promise.resolve(answer).then(judge)
+    judge(answer)
+    return undefined
   }
 
   #write ({ name, topic, rest }: Target, publisher: Connection | undefined): { record: TopicRecord, audience: Audience } {
@@ -125,6 +135,10 @@ function readTarget (topic: unknown, args: readonly unknown[], mayMatch: boolean
   if (!described.name.includes(':')) return { name: topicName(described), topic: described, params: NO_PARAMS, rest: args }
   const [params, ...rest] = args
   return { name: topicName(described, params as Record<string, string>), topic: described, params: params as Record<string, string>, rest } // `topicName` has checked them
+}
+
+function isPromise (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 function readOptions (given: unknown): object {

@@ -258,6 +258,30 @@ t.test('authorize: asked with the name, its parameters and what is to be done; t
   t.strictSame(asked, [[true, 'room/x', { room: 'x' }, 'subscribe'], [true, 'room/*', {}, 'subscribe'], [true, 'room/y', { room: 'y' }, 'publish']])
 })
 
+t.test('authorize: it is asked before a message is checked and written', async (t) => {
+  let isAllowed: boolean | Promise<boolean> = false
+  const { app, open } = await start(t, { authorize: () => isAllowed })
+  const { server } = await open()
+  const other = await open()
+  isAllowed = true
+  await other.server.subscribe(room, { room: 'x' })
+  for (const answer of [false, Promise.resolve(false)]) {
+    isAllowed = answer
+    let writes = 0
+    const message = { get text () { writes++; return 'hi' } }
+    await t.rejects(server.publish(room, { room: 'x' }, message), { code: 'FST_WS_TOPIC_FORBIDDEN' })
+    await t.rejects(server.publish(room, { room: 'x' }, 'wrong' as never), { code: 'FST_WS_TOPIC_FORBIDDEN' })
+    t.equal(writes, 0)
+  }
+  isAllowed = true
+  const message = { text: 'before' }
+  const publishing = server.publish(room, { room: 'x' }, message)
+  message.text = 'after'
+  await publishing
+  await until(() => other.got.length > 0)
+  t.strictSame(other.got, ['{"text":"before"}'], 'taken at once where it is allowed at once')
+})
+
 t.test('authorize: the connection ends while it thinks', async (t) => {
   let decide = (_answer: boolean): void => {}
   const engine = new GatedEngine()
