@@ -6,8 +6,8 @@ export type {} from './fastify.ts'
 export type { WebSocketHandler } from './handler.ts'
 export type { InjectWebSocketHooks, InjectWebSocketOptions, WebSocketConnections, WebSocketHub, WebSocketServerView } from './hub.ts'
 export type {
-  TopicEngine, TopicEngineEvents, TopicEvents, TopicHistorySlice, TopicMember, TopicMemberEvent, TopicPosition, TopicPublishOptions, TopicRecord,
-  TopicSubscribeOptions, TopicSubscription
+  TopicEngine, TopicEngineEvents, TopicEvents, TopicGrant, TopicHistorySlice, TopicMember, TopicMemberEvent, TopicPosition, TopicPublishOptions,
+  TopicRecord, TopicSubscribeOptions, TopicSubscription
 } from './topics.ts'
 export type { WebSocketLatencyMetrics, WebSocketMetrics } from './metrics.ts'
 export type {

@@ -10,7 +10,7 @@ import type {
   HookHandlerDoneFunction
 } from 'fastify'
 import type { AnyWebSocketConnection } from './connection.ts'
-import type { Topic, TopicEngine } from './topics.ts'
+import type { Topic, TopicEngine, TopicGrant } from './topics.ts'
 
 /**
  * Chooses the subprotocol among those that the client offered, in its order.
@@ -81,12 +81,13 @@ export interface WebSocketRouteOptions<Binary extends boolean = boolean> {
   /** Topics that a connection may be subscribed to at a time; for one more `subscribe` rejects with `FST_WS_TOO_MANY_TOPICS`. Default: 128. */
   maxTopicsPerConnection?: number
   /**
-   * Asked before a connection subscribes to a topic or publishes to it; anything but true refuses it with `FST_WS_TOPIC_FORBIDDEN`. `params` are
-   * those of the topic's name, and empty where it was given as a name alone. Default: everything is allowed.
+   * Asked before a connection subscribes to a topic or publishes to it; anything but true, or `{ data }`, refuses it with
+   * `FST_WS_TOPIC_FORBIDDEN`. `params` are those of the topic's name, and empty where it was given as a name alone. `data` is what the
+   * subscriber offers to show of itself, a client's own word with `topics`; that of the answer takes its place. Default: everything is allowed.
    */
   authorize? (
-    connection: AnyWebSocketConnection, topic: string, params: Readonly<Record<string, string>>, action: 'subscribe' | 'publish'
-  ): boolean | Promise<boolean>
+    connection: AnyWebSocketConnection, topic: string, params: Readonly<Record<string, string>>, action: 'subscribe' | 'publish', data: unknown
+  ): boolean | TopicGrant | Promise<boolean | TopicGrant>
   /** On a route with message schemas: binary messages pass untouched, as Buffers, beside the JSON ones. Default: false. */
   binary?: Binary
   /** Subprotocols that the route speaks, the preferred one first, or a function that chooses. Without it none is agreed on. */

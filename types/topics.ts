@@ -23,6 +23,12 @@ export interface TopicSubscribeOptions {
   readonly data?: unknown
 }
 
+/** An answer of `authorize`: it is allowed, and the server says who it is that subscribes. */
+export interface TopicGrant {
+  /** Takes the place of the `data` that was offered, whether any was: any JSON. Undefined: no member. */
+  readonly data: unknown
+}
+
 /** What a subscription began with. */
 export interface TopicSubscription {
   readonly topic: string

@@ -16,10 +16,24 @@ export type TopicAction = 'subscribe' | 'publish'
 export interface TopicRules {
   /** Topics that a connection may be subscribed to at a time. */
   readonly max: number
-  /** Asked before a connection subscribes or publishes; anything but true refuses it. `params` are those of the topic's name; none for a name alone. */
-  readonly authorize?: ((connection: Connection, topic: string, params: Readonly<Record<string, string>>, action: TopicAction) => unknown) | undefined
+  /**
+   * Asked before a connection subscribes or publishes; anything but true, or a `TopicGrant`, refuses it. `params` are those of the topic's
+   * name; none for a name alone. `data` is what the subscriber offers.
+   */
+  readonly authorize?: ((
+    connection: Connection, topic: string, params: Readonly<Record<string, string>>, action: TopicAction, data: unknown
+  ) => unknown) | undefined
   /** Checks a message by the schema of its topic, and serialises it. */
   encode (topic: Topic, message: unknown): string
+}
+
+/** What is asked of `authorize`. */
+interface Question {
+  readonly connection: Connection
+  readonly name: string
+  readonly params: Readonly<Record<string, string>>
+  readonly action: TopicAction
+  readonly data?: unknown
 }
 
 /** A topic as it was given: its name, what is left of the arguments behind its parameters. */
@@ -54,10 +68,11 @@ export class TopicCalls implements ConnectionTopics {
   async subscribeTo (
     connection: Connection, name: string, params: Readonly<Record<string, string>>, options: Omit<Joining, 'max'>
   ): Promise<TopicSubscription> {
-    const checking = this.#check(connection, name, params, 'subscribe')
-    if (checking !== undefined) await checking
+    const asked = this.#check({ connection, name, params, action: 'subscribe', data: options.data })
+    const data = isPromise(asked) ? await asked : asked
     checkSince(options.since)
-    return await this.#topics.subscribe(connection, name, { ...options, max: this.#rules.max })
+    checkData(data)
+    return await this.#topics.subscribe(connection, name, { ...options, data, max: this.#rules.max })
   }
 
   async unsubscribe (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<boolean> {
@@ -66,9 +81,9 @@ export class TopicCalls implements ConnectionTopics {
 
   async publish (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<TopicPosition | undefined> {
     const target = readTarget(topic, args, false)
-    const checking = this.#check(connection, target.name, target.params, 'publish')
+    const asked = this.#check({ connection, name: target.name, params: target.params, action: 'publish' })
     // Only behind it the message is looked at: what is not allowed costs nothing, and what is, and at once, is taken at once.
-    if (checking !== undefined) await checking
+    if (isPromise(asked)) await asked
     const { record, audience } = this.#write(target, connection)
     return await this.#topics.publish(record, audience)
   }
@@ -87,17 +102,14 @@ export class TopicCalls implements ConnectionTopics {
     return this.#topics.namesOf(connection)
   }
 
-  /** Asks whether it is allowed. @returns undefined where that was said at once */
-  #check (connection: Connection, name: string, params: Readonly<Record<string, string>>, action: TopicAction): Promise<void> | undefined {
+  /** Asks whether it is allowed. @returns the `data` that holds: a promise only where the answer is one */
+  #check (question: Question): unknown {
     const { authorize } = this.#rules
-    if (authorize === undefined) return undefined
-    const judge = (answer: unknown): void => {
-      if (answer !== true) throw new UsageError('FST_WS_TOPIC_FORBIDDEN', `${action} ${name}`)
-    }
-    const answer = authorize(connection, name, params, action)
-    if (isPromise(answer)) return Promise.resolve(answer).then(judge)
-    judge(answer)
-    return undefined
+    const { connection, name, params, action, data } = question
+    if (authorize === undefined) return data
+    const answer = authorize(connection, name, params, action, data)
+    // A copy: it may be of another kind.
+    return isPromise(answer) ? Promise.resolve(answer).then((late) => judge(late, question)) : judge(answer, question)
   }
 
   #write ({ name, topic, rest }: Target, publisher: Connection | undefined): { record: TopicRecord, audience: Audience } {
@@ -137,6 +149,14 @@ function readTarget (topic: unknown, args: readonly unknown[], mayMatch: boolean
   return { name: topicName(described, params as Record<string, string>), topic: described, params: params as Record<string, string>, rest } // `topicName` has checked them
 }
 
+/** @returns the `data` that holds */
+function judge (answer: unknown, { name, action, data }: Question): unknown {
+  if (answer === true) return data
+  if (typeof answer !== 'object' || answer === null || !('data' in answer)) throw new UsageError('FST_WS_TOPIC_FORBIDDEN', `${action} ${name}`)
+  // A pattern has no members.
+  return name.endsWith('*') ? data : answer.data
+}
+
 function isPromise (value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
@@ -151,6 +171,18 @@ function checkSince (since: TopicPosition | undefined): void {
   if (since === undefined) return
   if (typeof since?.epoch === 'string' && Number.isSafeInteger(since.offset) && since.offset >= 0) return
   throw new UsageError('FST_WS_INVALID_ARGUMENT', 'since must be { epoch, offset }: a string, and an integer from 0 on')
+}
+
+/** What a member shows is for others, and for engines: JSON. */
+function checkData (data: unknown): void {
+  if (data === undefined) return
+  let text: string | undefined
+  try {
+    text = JSON.stringify(data) as string | undefined // undefined for a function and a symbol
+  } catch (error) {
+    throw new UsageError('FST_WS_INVALID_ARGUMENT', `data must be JSON: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+  if (text === undefined) throw new UsageError('FST_WS_INVALID_ARGUMENT', `data must be JSON, got a ${typeof data}`)
 }
 
 function connectionsOf (exclude: TopicPublishOptions['exclude']): Connection[] {

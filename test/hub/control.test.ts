@@ -138,6 +138,17 @@ t.test('who else is there', async (t) => {
   t.match(await one.ask({ type: 'ws:subscribe', id: 2, topic: 'room/b', data: 'x'.repeat(5_000) }), { type: 'ws:error', error: { code: 'FST_WS_INVALID_CONTROL' } })
 })
 
+t.test('who is there the server says, where authorize does', async (t) => {
+  const { app } = await start(t, {
+    topics: { allow: [room], presence: true },
+    authorize: ({ id }, _topic, _params, _action, data) => ({ data: { nick: id.length, said: data } })
+  })
+  const [one, other] = [await Client.open(app), await Client.open(app)]
+  t.match(await one.ask({ type: 'ws:subscribe', id: 1, topic: 'room/a', data: { nick: 'admin' } }), { members: [{ data: { nick: 36, said: { nick: 'admin' } } }] })
+  t.match(await other.ask({ type: 'ws:subscribe', id: 1, topic: 'room/a' }), { members: [{}, { data: { nick: 36 } }] })
+  t.match(await one.take(1), [{ type: 'ws:join', topic: 'room/a', member: { data: { nick: 36 } } }])
+})
+
 t.test('requests and their replies', async (t) => {
   const { app, logged } = await start(t)
   const client = await Client.open(app)

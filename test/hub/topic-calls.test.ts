@@ -204,6 +204,7 @@ t.test('wrong arguments are the caller\'s fault, told by a rejection', async (t)
   for (const since of [null, 'a', {}, { epoch: 1, offset: 0 }, { epoch: 'a', offset: -1 }, { epoch: 'a', offset: 0.5 }, { epoch: 'a', offset: '1' }]) {
     await t.rejects(call(server, 'subscribe', 'news', { since }), ARGUMENT, JSON.stringify(since))
   }
+  for (const data of [() => {}, Symbol('a'), 1n, { a: 1n }]) await t.rejects(call(server, 'subscribe', 'news', { data }), ARGUMENT, 'data that is no JSON')
   for (const exclude of [null, 'an id', 1, {}, [undefined], ['an id']]) await t.rejects(call(server, 'publish', 'news', 'text', { exclude }), ARGUMENT, JSON.stringify(exclude))
   for (const filter of [null, true, {}]) await t.rejects(call(hub, 'publish', 'news', 'text', { filter }), ARGUMENT)
   for (const message of [undefined, () => {}]) await t.rejects(call(hub, 'publish', 'news', message), { code: 'FST_WS_UNSUPPORTED_DATA' })
@@ -223,6 +224,7 @@ const refusals: Array<{ name: string, authorize: () => unknown, error: { code: s
   { name: 'false', authorize: () => false, error: { code: 'FST_WS_TOPIC_FORBIDDEN' } },
   { name: 'false, later', authorize: async () => false, error: { code: 'FST_WS_TOPIC_FORBIDDEN' } },
   { name: 'nothing', authorize: () => undefined, error: { code: 'FST_WS_TOPIC_FORBIDDEN' } },
+  { name: 'an object without data', authorize: () => ({}), error: { code: 'FST_WS_TOPIC_FORBIDDEN' } },
   { name: 'truthy', authorize: () => 1, error: { code: 'FST_WS_TOPIC_FORBIDDEN' } },
   { name: 'a throw', authorize: () => { throw new Error('no database') }, error: { message: 'no database' } },
   { name: 'a rejection', authorize: async () => { throw new Error('no database') }, error: { message: 'no database' } }
@@ -258,9 +260,43 @@ t.test('authorize: asked with the name, its parameters and what is to be done; t
   t.strictSame(asked, [[true, 'room/x', { room: 'x' }, 'subscribe'], [true, 'room/*', {}, 'subscribe'], [true, 'room/y', { room: 'y' }, 'publish']])
 })
 
+for (const isLate of [false, true]) {
+  t.test(`authorize: it sees the data that is offered, and says${isLate ? ', later,' : ''} which holds`, async (t) => {
+    const asked: unknown[] = []
+    let answer: boolean | { data: unknown } = true
+    const { app, open } = await start(t, {
+      authorize (_connection, topic, _params, action, data) {
+        asked.push([action, topic, data])
+        return isLate ? Promise.resolve(answer) : answer
+      }
+    })
+    const { server } = await open()
+    const members = async (): Promise<unknown[]> => (await app.websocket.members('news')).map(({ data }) => data)
+    await server.subscribe('news', { data: 'offered' })
+    t.strictSame(await members(), ['offered'])
+    answer = { data: { name: 'Ann' } }
+    await server.subscribe('news', { data: 'offered' })
+    t.strictSame(await members(), [{ name: 'Ann' }])
+    await server.unsubscribe('news')
+    await server.subscribe('news')
+    t.strictSame(await members(), [{ name: 'Ann' }], 'a member, though it has offered nothing')
+    await server.subscribe('new/*')
+    await server.publish('news', 'text')
+    t.strictSame(server.topics, ['news', 'new/*'], 'a pattern has no members, and publishing makes none')
+    await server.unsubscribe('news')
+    answer = { data: undefined }
+    await server.subscribe('news', { data: 'offered' })
+    t.strictSame(await members(), [], 'no member')
+    t.strictSame(asked, [
+      ['subscribe', 'news', 'offered'], ['subscribe', 'news', 'offered'], ['subscribe', 'news', undefined], ['subscribe', 'new/*', undefined],
+      ['publish', 'news', undefined], ['subscribe', 'news', 'offered']
+    ])
+  })
+}
+
 t.test('authorize: it is asked before a message is checked and written', async (t) => {
   let isAllowed: boolean | Promise<boolean> = false
-  const { app, open } = await start(t, { authorize: () => isAllowed })
+  const { open } = await start(t, { authorize: () => isAllowed })
   const { server } = await open()
   const other = await open()
   isAllowed = true

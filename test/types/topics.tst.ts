@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { defineTopic } from '../../lib/index.ts'
 import type {
-  AnyWebSocketConnection, Topic, TopicEngine, TopicMember, TopicMemberEvent, TopicPosition, TopicSubscription, WebSocketConnection, WebSocketPluginOptions, WebSocketRouteOptions
+  AnyWebSocketConnection, Topic, TopicEngine, TopicGrant, TopicMember, TopicMemberEvent, TopicPosition, TopicSubscription, WebSocketConnection, WebSocketPluginOptions, WebSocketRouteOptions
 } from '../../lib/index.ts'
 import { exact } from './exact.ts'
 
@@ -52,14 +52,18 @@ app.websocket.on('join', (event) => exact<TopicMemberEvent>()(event)).off('leave
 declare const topicEngine: TopicEngine
 const plugin: WebSocketPluginOptions = { topicEngine, maxTopicsPerConnection: 1, authorize: async () => true }
 const route: WebSocketRouteOptions = {
-  authorize (connection, topic, params, action) {
+  authorize (connection, topic, params, action, data) {
+    exact<unknown>()(data)
     exact<string>()(topic)
     exact<string | undefined>()(params['room'])
     exact<'subscribe' | 'publish'>()(action)
     return connection.request.headers.authorization !== undefined
   }
 }
-export { plugin, route }
+const grant: TopicGrant = { data: { name: 'Ann' } }
+const granting: WebSocketRouteOptions = { authorize: ({ remoteAddress }, _topic, _params, action) => action === 'subscribe' && { data: remoteAddress } }
+const late: WebSocketRouteOptions = { authorize: async (_connection, topic) => topic === 'news' ? grant : false }
+export { plugin, route, granting, late }
 
 // @ts-expect-error the parameters are missing
 await connection.subscribe(room)
@@ -99,5 +103,7 @@ app.websocket.on('joined', () => {})
 app.websocket.topicState = 'up'
 // @ts-expect-error of the plugin only
 export const engineOfRoute: WebSocketRouteOptions = { topicEngine }
+// @ts-expect-error neither yes nor no, nor data
+export const vague: WebSocketRouteOptions = { authorize: () => ({ member: 'Ann' }) }
 // @ts-expect-error half an engine
 export const half: WebSocketPluginOptions = { topicEngine: { start () {}, publish () {} } }
