@@ -21,7 +21,7 @@ const shutdowns = new WeakMap<object, Shutdown>()
 
 /** Adds the hooks that end all connections of a registration when its instance closes. */
 export function addShutdown (registration: Registration): void {
-  const { instance, state, settings: { preClose } } = registration
+  const { instance, settings: { preClose } } = registration
   const shutdown = shutdownOf(instance)
   shutdown.add(registration)
 
@@ -40,9 +40,7 @@ export function addShutdown (registration: Registration): void {
   // now, as the server waits for them; those of `injectWS` no server knows.
   instance.addHook('onClose', async () => {
     await shutdown.begin(registration).whenOver()
-    await state.hub.topics.close()
-    state.end()
-    shutdown.end()
+    await shutdown.end(registration)
   })
 }
 
@@ -68,6 +66,8 @@ class Shutdown {
   /** The server waits for those too who are connected and silent. */
   readonly #silent: SilentSockets
   readonly #registrations: Registration[] = []
+  /** Those whose connections have not all ended. */
+  readonly #left = new Set<Registration>()
   readonly #endings = new Map<Registration, Ending>()
   #silenceTimer: NodeJS.Timeout | undefined
   #lookout: NodeJS.Timeout | undefined
@@ -79,6 +79,7 @@ class Shutdown {
 
   add (registration: Registration): void {
     this.#registrations.push(registration)
+    this.#left.add(registration)
   }
 
   /**
@@ -96,8 +97,15 @@ class Shutdown {
     return this.#endings.get(registration)! // all have one now
   }
 
-  /** Lets go of the server. */
-  end (): void {
+  /** A registration's connections have ended. The last one of a server lets go of it, behind its topics: those of the others leave until then. */
+  async end (registration: Registration): Promise<void> {
+    const { state } = registration
+    this.#left.delete(registration)
+    if (![...this.#left].some((other) => other.state === state)) {
+      await state.hub.topics.close()
+      state.end()
+    }
+    if (this.#left.size > 0) return
     clearTimeout(this.#silenceTimer)
     this.#silent.end()
   }

@@ -6,6 +6,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import websocket from '../../lib/index.ts'
 import { makeApp, until } from '../helpers/app.ts'
+import { GatedEngine } from '../helpers/gated-engine.ts'
 import { RawClient, handshake, head } from '../helpers/raw-client.ts'
 
 /** Close, unmasked, 1001 and the reason. */
@@ -303,6 +304,30 @@ t.test('several registrations end together, each in its own time', async (t) => 
   const took = await timeOf(app.close())
   t.same(ends, ['/nested', '/root', '/sibling', '/elsewhere'])
   t.ok(took >= 440 && took < 1_300, `${took} ms: the longest, not the sum of 1,400`)
+})
+
+t.test('several registrations: topics end behind the last connection of all', async (t) => {
+  const engine = new GatedEngine()
+  // Hooks of Fastify's do not wait for the root's: its connections are still there when the nested one's have ended.
+  const { app } = await makeApp(t, { server: { pluginTimeout: 50 }, plugin: { shutdownTimeout: 300, closeTimeout: 60_000, topicEngine: engine } })
+  const ends: string[] = []
+  const route = (instance: FastifyInstance, path: string): void => {
+    instance.get(path, { websocket: true }, async (connection) => {
+      connection.on('close', () => { ends.push(path) })
+      await connection.subscribe('news', { data: path })
+    })
+  }
+  route(app, '/root')
+  app.register(async (nested) => {
+    await nested.register(websocket, { shutdownTimeout: 20, closeTimeout: 60_000 })
+    route(nested, '/nested')
+  })
+  for (const path of ['/root', '/nested']) (await app.injectWS(path)).pause()
+  await until(() => engine.calls.filter((call) => call.startsWith('join')).length === 2)
+  await app.close()
+  t.same(ends, ['/nested', '/root'])
+  t.same(engine.calls.slice(-4), ['leave news', 'leave news', 'unsubscribe news', 'close'])
+  t.equal(app.server.listenerCount('upgrade'), 0)
 })
 
 t.test('the deadline of a registration with a preClose of its own runs from the common start', async (t) => {
