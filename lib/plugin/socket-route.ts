@@ -213,7 +213,9 @@ export class SocketRoute {
   async warmUp (): Promise<void> {
     const served = this.#served
     await served?.codec?.warmUp()
-    if (served?.codec !== undefined) served.control = controlRules(this.name, this.#declared, served.options, this.instance)
+    if (served?.codec === undefined) return
+    served.control = controlRules(this.name, this.#declared, served.options, this.instance)
+    for (const topic of served.control?.topics ?? []) served.registration.state.encoder.prepare(topic, this.instance)
   }
 
   #settingsFor (served: Served, request: FastifyRequest, reply: FastifyReply): ConnectionSettings {

@@ -63,6 +63,16 @@ t.test('a schema that does not compile fails the start and not a handshake', asy
   await t.rejects(Promise.resolve(app.ready()), { code: 'FST_WS_INVALID_SCHEMA', message: /requests\.add/ })
 })
 
+t.test('the schema of a topic that does not compile fails the start and not the first who publishes', async (t) => {
+  for (const topics of [[{ name: 'news', schema: { type: 'nonsense' } }], { allow: [{ name: 'news', schema: { $ref: 'nowhere#' } }] }]) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(websocket)
+    app.get('/', { websocket: { topics } }, () => {})
+    await t.rejects(Promise.resolve(app.ready()), { code: 'FST_WS_INVALID_SCHEMA', message: /the topic news/ })
+  }
+})
+
 t.test('plain JSON Schema is checked by the instance', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { defineTopic } from '../../lib/contract.ts'
 import { TopicEncoder } from '../../lib/plugin/topic-encoder.ts'
@@ -57,15 +58,40 @@ t.test('plain JSON Schema is compiled by the instance, with the schemas that it 
   t.throws(() => encoder.encode(topic, [{ text: 'a' }]), { code: 'FST_WS_INVALID_SEND' })
 })
 
-t.test('where no route has a schema the instance has no compiler: then it takes TypeBox\'s, or one that is set', async (t) => {
+t.test('where no route has a schema the instance has no compiler: it is made for the topic that takes it', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.ready()
   const encoder = new TopicEncoder(app, {})
-  const topic = defineTopic({ name: 'mail', schema: { type: 'string' } })
-  t.throws(() => encoder.encode(topic, 'abc'), { code: 'FST_WS_INVALID_SCHEMA', message: /needs the validator compiler of the instance/ })
   t.equal(encoder.encode(defineTopic({ name: 'mail', schema: Said }), { text: 'abc' }), '{"text":"abc"}')
   t.equal(encoder.encode(defineTopic({ name: 'mail' }), 'abc'), '"abc"')
+  t.equal(app.validatorCompiler, undefined)
+  const topic = defineTopic({ name: 'mail', schema: { type: 'string', minLength: 2 } })
+  t.equal(encoder.encode(topic, 'abc'), '"abc"')
+  t.throws(() => encoder.encode(topic, 'a'), { code: 'FST_WS_INVALID_SEND' })
+})
+
+t.test('where there is none and none can be made, it says so', async (t) => {
+  const encoder = new TopicEncoder({} as FastifyInstance, {})
+  const topic = defineTopic({ name: 'mail', schema: { type: 'string' } })
+  t.throws(() => encoder.encode(topic, 'abc'), { code: 'FST_WS_INVALID_SCHEMA', message: /the topic mail: .*needs the validator compiler of the instance/ })
+})
+
+t.test('prepared by the context that uses it, with the schemas that are known there', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  let nested: FastifyInstance | undefined
+  app.register(async (instance) => {
+    nested = instance as unknown as FastifyInstance // overloads are for kinds of servers
+    instance.addSchema({ $id: 'mail', type: 'string', minLength: 2 })
+  })
+  await app.ready()
+  const encoder = new TopicEncoder(app, {})
+  const topic = defineTopic({ name: 'mail', schema: { $ref: 'mail#' } })
+  encoder.prepare(topic, nested!)
+  t.equal(encoder.encode(topic, 'abc'), '"abc"')
+  t.throws(() => encoder.encode(topic, 'a'), { code: 'FST_WS_INVALID_SEND' })
+  t.throws(() => encoder.prepare(defineTopic({ name: 'b', schema: { $ref: 'mail#' } }), app), { code: 'FST_WS_INVALID_SCHEMA', message: /the topic b/ })
 })
 
 t.test('the plugin\'s own validatorCompiler goes before', async (t) => {
