@@ -111,7 +111,7 @@ export class Control {
       case 'ws:subscribe':
         return await this.#subscribe(connection, envelope, id)
       case 'ws:unsubscribe':
-        await this.#calls.unsubscribe(connection, readName(envelope), [])
+        await this.#calls.unsubscribeClient(connection, readName(envelope))
         return send(connection, { type: 'ws:ack', id })
       case 'ws:publish':
         return await this.#publish(connection, envelope, id)

@@ -79,6 +79,11 @@ export class TopicCalls implements ConnectionTopics {
     return await this.#topics.unsubscribe(connection, readTarget(topic, args, true).name)
   }
 
+  /** Ends what a client has subscribed to itself. */
+  async unsubscribeClient (connection: Connection, name: string): Promise<boolean> {
+    return await this.#topics.unsubscribe(connection, name, true)
+  }
+
   async publish (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<TopicPosition | undefined> {
     const target = readTarget(topic, args, false)
     const asked = this.#check({ connection, name: target.name, params: target.params, action: 'publish' })

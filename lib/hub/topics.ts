@@ -1,5 +1,5 @@
-// Who of this process is subscribed to which topic, and what they get. Owns subscriptions, their limit and the order in which a
-// subscriber that comes back gets what it has missed; positions, history and members are the engine's, messages and names the caller's.
+// Topics as this process has them. Owns when subscriptions begin and end, their limit, and what the engine is asked for that; positions,
+// history and members are the engine's, messages and names the caller's, and what a subscriber gets in which order is in subscriber.ts.
 import { EventEmitter } from 'node:events'
 import type { Connection } from '../connection/connection.ts'
 import { SharedMessage } from '../connection/shared-message.ts'
@@ -8,6 +8,8 @@ import { checkTopicName } from '../topic.ts'
 import type {
   TopicEngine, TopicEvents, TopicHistory, TopicMember, TopicMemberEvent, TopicPosition, TopicRecord, TopicSubscribeOptions, TopicSubscription
 } from '../../types/topics.ts'
+import { Roster, isPattern } from './roster.ts'
+import { Subscriber, isExcluded } from './subscriber.ts'
 import { OutgoingMessage } from './topic-message.ts'
 
 /** How a connection subscribes. */
@@ -29,49 +31,8 @@ export interface Audience {
   readonly filter?: ((connection: Connection) => unknown) | undefined
 }
 
-/** What may come for a subscriber while its history is looked up or sent: messages, and the bytes or UTF-16 units that they have. */
-export const MAX_BACKLOG = 10_000
-export const MAX_BACKLOG_SIZE = 16_777_216
-
-/** What has come for a subscriber that has to get something else first. */
-class Backlog {
-  readonly messages: OutgoingMessage[] = []
-  /** The lookup is over: from now on each message has its place behind those that are being sent. */
-  isSent = false
-  #size = 0
-
-  /** True when more has come than may wait. */
-  get isFull (): boolean {
-    return this.messages.length > MAX_BACKLOG || this.#size > MAX_BACKLOG_SIZE
-  }
-
-  add (message: OutgoingMessage): void {
-    if (this.isFull && !this.isSent) return
-    this.messages.push(message)
-    this.#size += message.record.data.length
-  }
-}
-
-/** A connection at a topic. */
-interface Subscriber {
-  readonly connection: Connection
-  readonly isWrapped: boolean
-  /** It is told who comes and goes. */
-  seesMembers: boolean
-  /** It has begun: whatever comes is for it, also while it is looked up anew. */
-  isLive: boolean
-  /** A member of the topic: it has to leave. */
-  isMember: boolean
-  backlog: Backlog | undefined
-  /** While it is looked up: a second call waits for the first. */
-  busy: Promise<void> | undefined
-  /** Ends a wait for the peer. */
-  wake: (() => void) | undefined
-}
-
-/** A topic or pattern with its subscribers of this process; as long as it has any. */
+/** What was asked of the engine for a topic or pattern; as long as anybody of this process is subscribed to it. */
 interface Line {
-  readonly subscribers: Map<Connection, Subscriber>
   /** The engine's answer to `subscribe`: all wait for the same. */
   carried: Promise<void> | undefined
   /** The engine was asked, and has to be told of the end. */
@@ -86,12 +47,13 @@ export class Topics {
   readonly #onError: OnEngineError
   /** By topic or pattern. */
   readonly #lines = new Map<string, Line>()
-  /** By connection, those that it is subscribed to. */
-  readonly #topics = new Map<Connection, Map<string, Subscriber>>()
+  /** Whom the application has subscribed. */
+  readonly #plain = new Roster()
+  /** Who has subscribed by the control protocol, and gets its envelope: of its own, for it is read by somebody else. */
+  readonly #wrapped = new Roster()
   readonly #events = new EventEmitter<TopicEvents>()
   readonly #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
-  #patterns = 0
   #state: 'up' | 'down' = 'up'
 
   constructor (engine: TopicEngine, onError: OnEngineError) {
@@ -130,12 +92,12 @@ export class Topics {
 
   /** Topics that a connection is subscribed to. */
   namesOf (connection: Connection): string[] {
-    return [...this.#topics.get(connection)?.keys() ?? []]
+    return [...new Set([...this.#plain.of(connection), ...this.#wrapped.of(connection)].map(({ name }) => name))]
   }
 
   /**
-   * Subscribes a connection. Again for the same topic it is looked up anew, and `data` takes the place of what was there; if that
-   * fails, the subscription has ended. What was missed is sent as fast as the peer reads.
+   * Subscribes a connection. Again for the same topic, in the same form, it is looked up anew, and `data` takes the place of what was
+   * there; if that fails, the subscription has ended. What was missed is sent as fast as the peer reads.
    *
    * @param name - of a topic, or a pattern that ends with `*`
    * @throws {UsageError} `FST_WS_TOO_MANY_TOPICS`; `FST_WS_NOT_OPEN` when the connection has ended or ends meanwhile;
@@ -144,7 +106,7 @@ export class Topics {
   async subscribe (connection: Connection, name: string, joining: Joining): Promise<TopicSubscription> {
     const { since, data, max, isWrapped = false } = joining
     checkTopicName(name, true)
-    if (name.endsWith('*') && (since !== undefined || data !== undefined)) throw new UsageError('FST_WS_INVALID_ARGUMENT', `${name} is many topics: since and data are for one`)
+    if (isPattern(name) && (since !== undefined || data !== undefined)) throw new UsageError('FST_WS_INVALID_ARGUMENT', `${name} is many topics: since and data are for one`)
     let subscriber = this.#add(connection, name, isWrapped, max)
     while (subscriber.busy !== undefined) {
       await subscriber.busy
@@ -154,59 +116,65 @@ export class Topics {
     let free = (): void => {}
     subscriber.busy = new Promise((resolve) => { free = resolve })
     try {
-      return await this.#begin(subscriber, name, joining)
+      return await this.#begin(subscriber, joining)
     } catch (error) {
-      if (this.#stands(subscriber, name)) void this.#remove(subscriber, name)
+      if (this.#stands(subscriber)) void this.#remove(subscriber)
       throw error
     } finally {
-      subscriber.backlog = undefined
+      subscriber.release()
       subscriber.busy = undefined
       free()
     }
   }
 
-  async #begin (subscriber: Subscriber, name: string, { since, data, history, seesMembers = false, onSubscribed }: Joining): Promise<TopicSubscription> {
-    const { connection } = subscriber
-    const isPattern = name.endsWith('*')
+  async #begin (subscriber: Subscriber, { since, data, history, seesMembers = false, onSubscribed }: Joining): Promise<TopicSubscription> {
+    const { connection, name } = subscriber
+    const isOne = !isPattern(name)
     // Nothing may overtake what was missed.
-    if (!isPattern) subscriber.backlog = new Backlog()
+    if (isOne) subscriber.hold()
     await this.#carry(name)
-    this.#checkStands(subscriber, name)
-    const { position, recovered, messages } = isPattern ? NOTHING : await this.#engine.history(name, since, history)
-    this.#checkStands(subscriber, name)
+    subscriber.checkStands()
+    const { position, recovered, messages } = isOne ? await this.#engine.history(name, since, history) : NOTHING
+    subscriber.checkStands()
     if (data !== undefined) {
       subscriber.isMember = true
       await this.#engine.join(name, { id: connection.id, data })
-      this.#checkStands(subscriber, name)
+      subscriber.checkStands()
     }
     const isRecovered = since !== undefined && recovered
-    const members = seesMembers && !isPattern ? await this.#engine.presence(name) : undefined
-    this.#checkStands(subscriber, name)
+    const members = seesMembers && isOne ? await this.#engine.presence(name) : undefined
+    subscriber.checkStands()
     // Behind the last answer: from here to the first message nothing is awaited.
-    const { backlog } = subscriber
-    if (backlog?.isFull === true) throw new Error(`more than may wait has come while the history of ${name} was looked up`)
+    subscriber.checkBacklog()
     subscriber.seesMembers = seesMembers
     const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }), ...(members && { members }) }
     // Who is subscribed already has a right to what came meanwhile; it is not sent again.
-    const meanwhile = subscriber.isLive && !isRecovered ? backlog?.messages.filter(({ record }) => isUpTo(position, record)) : undefined
-    for (const message of meanwhile ?? []) this.#send(subscriber, message)
+    if (subscriber.isLive && !isRecovered) subscriber.sendUpTo(position)
     subscriber.isLive = true
     onSubscribed?.(subscription)
-    if (backlog !== undefined) await this.#catchUp(subscriber, name, backlog, isRecovered ? messages : [], position)
+    await subscriber.catchUp(isRecovered ? messages : [], position)
     return subscription
   }
 
-  /** Ends a subscription. @returns false if there is none */
-  async unsubscribe (connection: Connection, name: string): Promise<boolean> {
-    const subscriber = this.#topics.get(connection)?.get(name)
-    if (subscriber === undefined) return false
-    await this.#remove(subscriber, name)
-    return true
+  /**
+   * Ends what the application and the client have subscribed a connection to.
+   *
+   * @param isClients - only the client's own subscription
+   * @returns false if there is none
+   */
+  async unsubscribe (connection: Connection, name: string, isClients = false): Promise<boolean> {
+    const rosters = isClients ? [this.#wrapped] : [this.#plain, this.#wrapped]
+    const found = rosters.map((roster) => roster.find(connection, name)).filter((subscriber) => subscriber !== undefined)
+    await Promise.all(found.map((subscriber) => this.#remove(subscriber)))
+    return found.length > 0
   }
 
   /** Ends all subscriptions of a connection. */
   removeConnection (connection: Connection): void {
-    for (const [name, subscriber] of this.#topics.get(connection) ?? []) void this.#remove(subscriber, name)
+    for (const roster of [this.#plain, this.#wrapped]) {
+      if (roster.countOf(connection) === 0) continue
+      for (const subscriber of roster.of(connection)) void this.#remove(subscriber)
+    }
   }
 
   /** Sends a record to all subscribers but those that are excluded. Resolves when the engine has taken it. */
@@ -223,34 +191,24 @@ export class Topics {
 
   /** Ends all of it; again it does nothing. */
   close (): Promise<void> {
-    for (const own of this.#topics.values()) {
-      for (const subscriber of own.values()) subscriber.wake?.()
-    }
+    for (const subscriber of [...this.#plain.clear(), ...this.#wrapped.clear()]) subscriber.end()
     this.#lines.clear()
-    this.#topics.clear()
-    this.#patterns = 0
     return (this.#closed ??= this.#call(() => this.#engine.close()))
+  }
+
+  #rosterOf ({ isWrapped }: { readonly isWrapped: boolean }): Roster {
+    return isWrapped ? this.#wrapped : this.#plain
   }
 
   #add (connection: Connection, name: string, isWrapped: boolean, max: number): Subscriber {
     if (connection.readyState !== connection.OPEN) throw new UsageError('FST_WS_NOT_OPEN')
-    let own = this.#topics.get(connection)
-    const known = own?.get(name)
+    const roster = this.#rosterOf({ isWrapped })
+    const known = roster.find(connection, name)
     if (known !== undefined) return known
-    if ((own?.size ?? 0) >= max) throw new UsageError('FST_WS_TOO_MANY_TOPICS', `maxTopicsPerConnection is ${max}`)
-    if (own === undefined) {
-      own = new Map()
-      this.#topics.set(connection, own)
-    }
-    const subscriber = { connection, isWrapped, seesMembers: false, isLive: false, isMember: false, backlog: undefined, busy: undefined, wake: undefined }
-    own.set(name, subscriber)
-    let line = this.#lines.get(name)
-    if (line === undefined) {
-      line = { subscribers: new Map(), carried: undefined, isAskedFor: false }
-      this.#lines.set(name, line)
-      if (name.endsWith('*')) this.#patterns++
-    }
-    line.subscribers.set(connection, subscriber)
+    if (this.#plain.countOf(connection) + this.#wrapped.countOf(connection) >= max) throw new UsageError('FST_WS_TOO_MANY_TOPICS', `maxTopicsPerConnection is ${max}`)
+    const subscriber = new Subscriber(connection, name, isWrapped)
+    roster.add(subscriber)
+    if (!this.#lines.has(name)) this.#lines.set(name, { carried: undefined, isAskedFor: false })
     return subscriber
   }
 
@@ -270,36 +228,29 @@ export class Topics {
     await this.#engine.subscribe(name)
   }
 
-  #stands (subscriber: Subscriber, name: string): boolean {
-    return this.#topics.get(subscriber.connection)?.get(name) === subscriber
-  }
-
-  /** @throws {UsageError} `FST_WS_NOT_OPEN` */
-  #checkStands (subscriber: Subscriber, name: string): void {
-    if (!this.#stands(subscriber, name)) throw new UsageError('FST_WS_NOT_OPEN', `the subscription to ${name} ended before it began`)
+  #stands (subscriber: Subscriber): boolean {
+    return this.#rosterOf(subscriber).find(subscriber.connection, subscriber.name) === subscriber
   }
 
   /** Ends a subscription that stands. The engine is told at once, and resolved is when it has answered. */
-  async #remove (subscriber: Subscriber, name: string): Promise<void> {
-    const { connection } = subscriber
-    const own = this.#topics.get(connection)
-    own?.delete(name)
-    if (own?.size === 0) this.#topics.delete(connection)
+  async #remove (subscriber: Subscriber): Promise<void> {
+    const { connection, name } = subscriber
+    this.#rosterOf(subscriber).remove(subscriber)
     const line = this.#lines.get(name)
-    line?.subscribers.delete(connection)
-    const isLast = line?.subscribers.size === 0
-    if (isLast) {
-      this.#lines.delete(name)
-      if (name.endsWith('*')) this.#patterns--
-    }
-    subscriber.wake?.()
+    const isLast = this.#plain.at(name) === undefined && this.#wrapped.at(name) === undefined
+    if (isLast) this.#lines.delete(name)
+    subscriber.end()
     // Both before anything else is asked of it: whoever subscribes next comes behind them.
-    const { isMember } = subscriber
+    const isLeaving = subscriber.isMember && !this.#isMember(connection, name)
     subscriber.isMember = false
-    const leaving = isMember ? this.#call(() => this.#engine.leave(name, connection.id)) : undefined
+    const leaving = isLeaving ? this.#call(() => this.#engine.leave(name, connection.id)) : undefined
     const ending = isLast && line?.isAskedFor === true ? this.#call(() => this.#engine.unsubscribe(name)) : undefined
     await leaving
     await ending
+  }
+
+  #isMember (connection: Connection, name: string): boolean {
+    return [this.#plain, this.#wrapped].some((roster) => roster.find(connection, name)?.isMember === true)
   }
 
   /** Calls what is not ours where nobody waits for what may go wrong. */
@@ -311,62 +262,27 @@ export class Topics {
     }
   }
 
-  /** Sends what was missed, and behind it what has come meanwhile and is not part of that. */
-  async #catchUp (
-    subscriber: Subscriber, name: string, backlog: Backlog, missed: readonly TopicRecord[], position: TopicPosition | undefined
-  ): Promise<void> {
-    backlog.isSent = true
-    for (const record of missed) {
-      if (isExcluded(subscriber.connection, record)) continue
-      if (subscriber.connection.isOverHighWaterMark) await this.#waitForPeer(subscriber, name, backlog)
-      this.#send(subscriber, new OutgoingMessage(record))
-    }
-    // It may grow.
-    for (const message of backlog.messages) {
-      if (isUpTo(position, message.record)) continue
-      if (subscriber.connection.isOverHighWaterMark) await this.#waitForPeer(subscriber, name, backlog)
-      this.#send(subscriber, message)
-    }
-    subscriber.backlog = undefined
-  }
-
-  /** Waits until the peer has read, or too much has come meanwhile: then it is the connection's own limit that holds. */
-  async #waitForPeer (subscriber: Subscriber, name: string, backlog: Backlog): Promise<void> {
-    const { connection } = subscriber
-    if (!backlog.isFull && connection.readyState === connection.OPEN) {
-      await new Promise<void>((resolve) => {
-        subscriber.wake = () => {
-          connection.off('drain', subscriber.wake!) // set right here
-          resolve()
-        }
-        connection.on('drain', subscriber.wake)
-      })
-      subscriber.wake = undefined
-    }
-    this.#checkStands(subscriber, name)
-  }
-
   #deliver (record: TopicRecord): void {
     const message = new OutgoingMessage(record)
-    const exact = this.#lines.get(record.topic)?.subscribers
-    for (const subscriber of exact?.values() ?? []) this.#hand(subscriber, message)
-    if (this.#patterns === 0) return
-    const pattern = this.#lines.get(`${record.topic.slice(0, record.topic.lastIndexOf('/') + 1)}*`)?.subscribers
-    for (const subscriber of pattern?.values() ?? []) {
+    this.#deliverTo(this.#plain, message)
+    this.#deliverTo(this.#wrapped, message)
+  }
+
+  #deliverTo (roster: Roster, message: OutgoingMessage): void {
+    const { record } = message
+    const isForAll = record.exclude === undefined && record.local === undefined
+    const exact = roster.at(record.topic)
+    for (const subscriber of exact?.values() ?? []) {
+      if (isForAll || this.#isFor(subscriber.connection, record)) subscriber.hand(message)
+    }
+    for (const subscriber of roster.atPatternOf(record.topic)?.values() ?? []) {
       // Once is enough.
-      if (exact?.has(subscriber.connection) !== true) this.#hand(subscriber, message)
+      if (exact?.has(subscriber.connection) !== true && this.#isFor(subscriber.connection, record)) subscriber.hand(message)
     }
   }
 
-  #hand (subscriber: Subscriber, message: OutgoingMessage): void {
-    const { connection, backlog } = subscriber
-    if (isExcluded(connection, message.record) || !this.#isMeant(connection, message.record)) return
-    if (backlog === undefined) {
-      this.#send(subscriber, message)
-      return
-    }
-    backlog.add(message)
-    if (backlog.isFull) subscriber.wake?.()
+  #isFor (connection: Connection, record: TopicRecord): boolean {
+    return !isExcluded(connection, record) && this.#isMeant(connection, record)
   }
 
   /** Asks the filter. Where it throws the message is not for this one, and nobody else hears of it. */
@@ -381,14 +297,10 @@ export class Topics {
     }
   }
 
-  #send ({ connection, isWrapped }: Subscriber, message: OutgoingMessage): void {
-    connection.sendShared(isWrapped ? message.wrapped : message.plain)
-  }
-
   /** What a listener does wrong is its own: the engine calls here, and other listeners wait. */
   #tell (event: 'join' | 'leave', topic: string, member: TopicMember): void {
     let message: SharedMessage | undefined
-    for (const { connection, seesMembers } of this.#lines.get(topic)?.subscribers.values() ?? []) {
+    for (const { connection, seesMembers } of this.#wrapped.at(topic)?.values() ?? []) {
       if (!seesMembers || connection.id === member.id) continue
       message ??= new SharedMessage(JSON.stringify({ type: `ws:${event}`, topic, member }))
       connection.sendShared(message)
@@ -398,18 +310,6 @@ export class Topics {
 }
 
 const NOTHING = { position: undefined, recovered: false, messages: [] } as const
-
-/** True for what is part of what `position` stands behind. */
-function isUpTo (position: TopicPosition | undefined, record: TopicRecord): boolean {
-  return position !== undefined && record.position?.epoch === position.epoch && record.position.offset <= position.offset
-}
-
-function isExcluded (connection: Connection, { exclude }: TopicRecord): boolean {
-  if (exclude === undefined) return false
-  // Of most connections nobody has asked the id, and then it is in no list.
-  const { knownId } = connection
-  return knownId !== undefined && exclude.includes(knownId)
-}
 
 function toError (reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason))

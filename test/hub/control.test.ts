@@ -149,6 +149,28 @@ t.test('who is there the server says, where authorize does', async (t) => {
   t.match(await one.take(1), [{ type: 'ws:join', topic: 'room/a', member: { data: { nick: 36 } } }])
 })
 
+t.test('a topic that the handler has subscribed the client to as well', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  let end = async (): Promise<boolean> => false
+  app.get('/', { websocket: { topics: [news] } }, async (connection) => {
+    end = async () => await connection.unsubscribe(news)
+    await connection.subscribe(news)
+  })
+  const client = await Client.open(app)
+  await client.ask({ type: 'ws:subscribe', id: 1, topic: 'news' })
+  await app.websocket.publish(news, 'both')
+  t.same(await client.take(2), ['both', { type: 'ws:message', topic: 'news', message: 'both' }])
+  await client.ask({ type: 'ws:unsubscribe', id: 2, topic: 'news' })
+  await app.websocket.publish(news, 'the handler\'s')
+  t.same(await client.take(1), ['the handler\'s'])
+  await client.ask({ type: 'ws:subscribe', id: 3, topic: 'news' })
+  t.equal(await end(), true)
+  await app.websocket.publish(news, 'nobody\'s')
+  t.same(await client.ask({ type: 'ws:ping', id: 4 }), { type: 'ws:pong', id: 4 })
+})
+
 t.test('requests and their replies', async (t) => {
   const { app, logged } = await start(t)
   const client = await Client.open(app)

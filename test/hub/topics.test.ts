@@ -3,7 +3,8 @@ import '../helpers/guard.ts'
 import t from 'tap'
 import type { Test } from 'tap'
 import { MemoryEngine } from '../../lib/hub/memory-engine.ts'
-import { MAX_BACKLOG, MAX_BACKLOG_SIZE, Topics } from '../../lib/hub/topics.ts'
+import { MAX_BACKLOG, MAX_BACKLOG_SIZE } from '../../lib/hub/subscriber.ts'
+import { Topics } from '../../lib/hub/topics.ts'
 import type { Audience, Joining } from '../../lib/hub/topics.ts'
 import type { TopicEngine, TopicMemberEvent, TopicPosition, TopicRecord, TopicSubscription } from '../../types/topics.ts'
 import { settleEscapes } from '../helpers/guard.ts'
@@ -136,6 +137,37 @@ t.test('it ends when the subscription does, and what never was ends with false',
   t.strictSame(a.texts, [])
 })
 
+t.test('what the application has subscribed and what the client has are two, each in its form', async (t) => {
+  const scene = gated()
+  const a = new FakeSubscriber()
+  const wrapped = (text: string): string => `{"type":"ws:message","topic":"room/a","message":"${text}"}`
+  await scene.subscribe(a, 'room/a', { isWrapped: true, data: 'client' })
+  await scene.subscribe(a, 'room/a', { data: 'server' })
+  await scene.subscribe(a, 'room/*')
+  t.strictSame(scene.namesOf(a), ['room/a', 'room/*'])
+  await scene.publish('room/a', '1')
+  t.strictSame(a.texts, ['1', wrapped('1')])
+  t.equal(await scene.topics.unsubscribe(a.asConnection, 'room/a', true), true)
+  t.equal(await scene.topics.unsubscribe(a.asConnection, 'room/a', true), false, 'the client ends its own alone')
+  await scene.publish('room/a', '2')
+  t.strictSame(a.texts.slice(2), ['2'])
+  t.strictSame(scene.events, ['join room/a "client"'], 'still a member')
+  t.strictSame(await scene.topics.members('room/a'), [{ id: a.id, data: 'server' }])
+  await scene.subscribe(a, 'room/a', { isWrapped: true })
+  t.equal(await scene.topics.unsubscribe(a.asConnection, 'room/a'), true)
+  t.equal(await scene.topics.unsubscribe(a.asConnection, 'room/a'), false, 'the application ends both')
+  await scene.publish('room/a', '3')
+  t.strictSame(a.texts.slice(3), ['3'], 'by the pattern')
+  t.strictSame(scene.events, ['join room/a "client"', 'leave room/a "server"'])
+  t.strictSame(scene.engine.calls.filter((call) => call.endsWith('subscribe room/a')), ['subscribe room/a', 'unsubscribe room/a'])
+  await scene.subscribe(a, 'room/a', { isWrapped: true, data: 'client' })
+  await scene.subscribe(a, 'room/a', { data: 'server' })
+  a.end(scene.topics)
+  await turns(1)
+  t.strictSame(scene.events.slice(2), ['join room/a "client"', 'leave room/a "server"'], 'it leaves once')
+  t.strictSame(scene.namesOf(a), [])
+})
+
 // ---- limits
 
 t.test('as many topics as max, patterns too; one that is known is no other', async (t) => {
@@ -149,6 +181,14 @@ t.test('as many topics as max, patterns too; one that is known is no other', asy
   t.equal(scene.namesOf(a).length, 128)
   await scene.topics.unsubscribe(a.asConnection, 'room/7')
   await scene.subscribe(a, 'one/more')
+})
+
+t.test('those of the application and of the client count together', async (t) => {
+  const scene = simple()
+  const a = new FakeSubscriber()
+  await scene.subscribe(a, 'room/a', { max: 2 })
+  await scene.subscribe(a, 'room/a', { max: 2, isWrapped: true })
+  for (const isWrapped of [false, true]) await t.rejects(scene.subscribe(a, 'room/b', { max: 2, isWrapped }), { code: 'FST_WS_TOO_MANY_TOPICS' })
 })
 
 t.test('those that have not begun yet count', async (t) => {
@@ -530,6 +570,17 @@ for (const method of ['subscribe', 'history', 'join'] as const) {
     t.strictSame(a.texts, ['text'])
   })
 }
+
+t.test('what the application could not subscribe ends nothing of the client\'s', async (t) => {
+  const scene = gated()
+  const a = new FakeSubscriber()
+  await scene.subscribe(a, 'room/a', { isWrapped: true, data: 1 })
+  scene.engine.fail('history')
+  await t.rejects(scene.subscribe(a, 'room/a', { data: 2 }), { message: 'history failed' })
+  await scene.publish('room/a', 'text')
+  t.equal(a.messages.length, 1)
+  t.strictSame(scene.engine.calls.filter((call) => call.startsWith('unsubscribe') || call.startsWith('leave')), [])
+})
 
 t.test('an engine that rejects subscribe fails all who wait for it, and takes the next', async (t) => {
   const scene = gated()

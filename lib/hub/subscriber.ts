@@ -1,0 +1,152 @@
+// What one subscriber of a topic gets, and in which order: what it has missed goes before what comes meanwhile. Owns the messages that
+// wait for that, and how long; who is subscribed, and what was missed, is known elsewhere.
+import type { Connection } from '../connection/connection.ts'
+import { UsageError } from '../protocol/errors.ts'
+import type { TopicPosition, TopicRecord } from '../../types/topics.ts'
+import { OutgoingMessage } from './topic-message.ts'
+
+/** What may come for a subscriber while its history is looked up or sent: messages, and the bytes or UTF-16 units that they have. */
+export const MAX_BACKLOG = 10_000
+export const MAX_BACKLOG_SIZE = 16_777_216
+
+/** What has come for a subscriber that has to get something else first. */
+class Backlog {
+  readonly messages: OutgoingMessage[] = []
+  /** The lookup is over: from now on each message has its place behind those that are being sent. */
+  isSent = false
+  #size = 0
+
+  /** True when more has come than may wait. */
+  get isFull (): boolean {
+    return this.messages.length > MAX_BACKLOG || this.#size > MAX_BACKLOG_SIZE
+  }
+
+  add (message: OutgoingMessage): void {
+    if (this.isFull && !this.isSent) return
+    this.messages.push(message)
+    this.#size += message.record.data.length
+  }
+}
+
+/** A connection at a topic or pattern. */
+export class Subscriber {
+  readonly connection: Connection
+  readonly name: string
+  /** Messages come in the envelope of the control protocol. */
+  readonly isWrapped: boolean
+  /** It is told who comes and goes. */
+  seesMembers = false
+  /** It has begun: whatever comes is for it, also while it is looked up anew. */
+  isLive = false
+  /** A member of the topic: it has to leave. */
+  isMember = false
+  /** While it is looked up: a second call waits for the first. */
+  busy: Promise<void> | undefined
+  #isOver = false
+  #backlog: Backlog | undefined
+  /** Ends a wait for the peer. */
+  #wake: (() => void) | undefined
+
+  constructor (connection: Connection, name: string, isWrapped: boolean) {
+    this.connection = connection
+    this.name = name
+    this.isWrapped = isWrapped
+  }
+
+  /** Hands it a message of the topic, which waits where something else has to be sent first. */
+  hand (message: OutgoingMessage): void {
+    if (this.#backlog === undefined) return this.send(message)
+    this.#backlog.add(message)
+    if (this.#backlog.isFull) this.#wake?.()
+  }
+
+  send (message: OutgoingMessage): void {
+    this.connection.sendShared(this.isWrapped ? message.wrapped : message.plain)
+  }
+
+  /** From now on messages wait, until `catchUp` or `release`. */
+  hold (): void {
+    this.#backlog = new Backlog()
+  }
+
+  /** Messages that have come meanwhile go nowhere. */
+  release (): void {
+    this.#backlog = undefined
+  }
+
+  /** The subscription has ended. */
+  end (): void {
+    this.#isOver = true
+    this.#wake?.()
+  }
+
+  /** @throws {UsageError} `FST_WS_NOT_OPEN` where it has ended */
+  checkStands (): void {
+    if (this.#isOver) throw new UsageError('FST_WS_NOT_OPEN', `the subscription to ${this.name} ended before it began`)
+  }
+
+  /** @throws where more has come than may wait */
+  checkBacklog (): void {
+    if (this.#backlog?.isFull === true) throw new Error(`more than may wait has come while the history of ${this.name} was looked up`)
+  }
+
+  /** Sends, of what has come meanwhile, what is part of what `position` stands behind. It stays where it is: `catchUp` passes over it. */
+  sendUpTo (position: TopicPosition | undefined): void {
+    for (const message of this.#backlog?.messages ?? []) {
+      if (isUpTo(position, message.record)) this.send(message)
+    }
+  }
+
+  /**
+   * Sends what was missed as fast as the peer reads, and behind it what has come meanwhile and is not part of that.
+   *
+   * @throws {UsageError} `FST_WS_NOT_OPEN` when the subscription ends meanwhile
+   */
+  async catchUp (missed: readonly TopicRecord[], position: TopicPosition | undefined): Promise<void> {
+    const backlog = this.#backlog
+    if (backlog === undefined) return
+    backlog.isSent = true
+    for (const record of missed) {
+      if (isExcluded(this.connection, record)) continue
+      if (this.connection.isOverHighWaterMark) await this.#waitForPeer(backlog)
+      this.send(new OutgoingMessage(record))
+    }
+    // It may grow.
+    for (const message of backlog.messages) {
+      if (isUpTo(position, message.record)) continue
+      if (this.connection.isOverHighWaterMark) await this.#waitForPeer(backlog)
+      this.send(message)
+    }
+    this.#backlog = undefined
+  }
+
+  /** Waits until the peer has read, or too much has come meanwhile: then it is the connection's own limit that holds. */
+  async #waitForPeer (backlog: Backlog): Promise<void> {
+    const { connection } = this
+    if (!backlog.isFull && connection.readyState === connection.OPEN) {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          connection.off('drain', wake)
+          resolve()
+        }
+        this.#wake = wake
+        connection.on('drain', wake)
+      })
+      this.#wake = undefined
+    }
+    this.checkStands()
+  }
+}
+
+/** True where the record says that the connection does not get it. */
+export function isExcluded (connection: Connection, { exclude }: TopicRecord): boolean {
+  if (exclude === undefined) return false
+  // Of most connections nobody has asked the id, and then it is in no list.
+  const { knownId } = connection
+  return knownId !== undefined && exclude.includes(knownId)
+}
+
+/** True for what is part of what `position` stands behind. */
+function isUpTo (position: TopicPosition | undefined, record: TopicRecord): boolean {
+  return position !== undefined && record.position?.epoch === position.epoch && record.position.offset <= position.offset
+}
