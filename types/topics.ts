@@ -150,7 +150,7 @@ export interface TopicEngine {
   join (topic: string, member: TopicMember): void | Promise<void>
   /** Does nothing for who is no member: it is called behind a `join` that has rejected, too. */
   leave (topic: string, memberId: string): void | Promise<void>
-  /** The members of a topic on all servers. */
+  /** The members of a topic on all servers; no state from before what `onJoin` and `onLeave` have told already. */
   presence (topic: string): readonly TopicMember[] | Promise<readonly TopicMember[]>
   /** Carries out what it was asked before; members of this server that are left leave. */
   close (): void | Promise<void>

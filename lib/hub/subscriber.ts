@@ -34,8 +34,6 @@ export class Subscriber {
   readonly name: string
   /** Messages come in the envelope of the control protocol. */
   readonly isWrapped: boolean
-  /** It is told who comes and goes. */
-  seesMembers = false
   /** It has begun: whatever comes is for it, also while it is looked up anew. */
   isLive = false
   /** A member of the topic: it has to leave. */

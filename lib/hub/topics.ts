@@ -8,6 +8,7 @@ import { checkTopicName } from '../topic.ts'
 import type {
   TopicEngine, TopicEvents, TopicHistory, TopicMember, TopicMemberEvent, TopicPosition, TopicRecord, TopicSubscribeOptions, TopicSubscription
 } from '../../types/topics.ts'
+import { MemberView } from './member-view.ts'
 import { Roster, isPattern } from './roster.ts'
 import { Subscriber, isExcluded } from './subscriber.ts'
 import { OutgoingMessage } from './topic-message.ts'
@@ -51,6 +52,8 @@ export class Topics {
   readonly #plain = new Roster()
   /** Who has subscribed by the control protocol, and gets its envelope: of its own, for it is read by somebody else. */
   readonly #wrapped = new Roster()
+  /** By topic, where clients are told who comes and goes. */
+  readonly #views = new Map<string, MemberView>()
   readonly #events = new EventEmitter<TopicEvents>()
   readonly #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -142,11 +145,13 @@ export class Topics {
       subscriber.checkStands()
     }
     const isRecovered = since !== undefined && recovered
-    const members = seesMembers && isOne ? await this.#engine.presence(name) : undefined
-    subscriber.checkStands()
+    const view = seesMembers && isOne ? this.#viewOf(name) : undefined
+    view?.ask(connection)
+    const present = view && await this.#engine.presence(name)
     // Behind the last answer: from here to the first message nothing is awaited.
+    subscriber.checkStands()
     subscriber.checkBacklog()
-    subscriber.seesMembers = seesMembers
+    const members = present && view?.answer(connection, present)
     const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }), ...(members && { members }) }
     // Who is subscribed already has a right to what came meanwhile; it is not sent again.
     if (subscriber.isLive && !isRecovered) subscriber.sendUpTo(position)
@@ -193,6 +198,7 @@ export class Topics {
   close (): Promise<void> {
     for (const subscriber of [...this.#plain.clear(), ...this.#wrapped.clear()]) subscriber.end()
     this.#lines.clear()
+    this.#views.clear()
     return (this.#closed ??= this.#call(() => this.#engine.close()))
   }
 
@@ -240,6 +246,7 @@ export class Topics {
     const isLast = this.#plain.at(name) === undefined && this.#wrapped.at(name) === undefined
     if (isLast) this.#lines.delete(name)
     subscriber.end()
+    if (subscriber.isWrapped) this.#unwatch(subscriber)
     // Both before anything else is asked of it: whoever subscribes next comes behind them.
     const isLeaving = subscriber.isMember && !this.#isMember(connection, name)
     subscriber.isMember = false
@@ -247,6 +254,12 @@ export class Topics {
     const ending = isLast && line?.isAskedFor === true ? this.#call(() => this.#engine.unsubscribe(name)) : undefined
     await leaving
     await ending
+  }
+
+  #unwatch ({ connection, name }: Subscriber): void {
+    const view = this.#views.get(name)
+    view?.remove(connection)
+    if (view?.isIdle === true) this.#views.delete(name)
   }
 
   #isMember (connection: Connection, name: string): boolean {
@@ -297,14 +310,25 @@ export class Topics {
     }
   }
 
+  #viewOf (topic: string): MemberView {
+    let view = this.#views.get(topic)
+    if (view === undefined) {
+      view = new MemberView((watchers, change, member) => {
+        let message: SharedMessage | undefined
+        for (const connection of watchers) {
+          if (connection.knownId === member.id) continue
+          message ??= new SharedMessage(JSON.stringify({ type: `ws:${change}`, topic, member }))
+          connection.sendShared(message)
+        }
+      })
+      this.#views.set(topic, view)
+    }
+    return view
+  }
+
   /** What a listener does wrong is its own: the engine calls here, and other listeners wait. */
   #tell (event: 'join' | 'leave', topic: string, member: TopicMember): void {
-    let message: SharedMessage | undefined
-    for (const { connection, seesMembers } of this.#wrapped.at(topic)?.values() ?? []) {
-      if (!seesMembers || connection.id === member.id) continue
-      message ??= new SharedMessage(JSON.stringify({ type: `ws:${event}`, topic, member }))
-      connection.sendShared(message)
-    }
+    this.#views.get(topic)?.note(event, member)
     for (const listener of this.#events.listeners(event)) void this.#call(() => (listener as (event: TopicMemberEvent) => void)({ topic, member }))
   }
 }

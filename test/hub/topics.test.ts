@@ -534,6 +534,53 @@ t.test('members come and go once', async (t) => {
   t.strictSame(await scene.topics.members('room/a'), [])
 })
 
+t.test('members that come and go while a subscriber is told who is there', async (t) => {
+  const scene = gated()
+  const [a, b, c] = [new FakeSubscriber(), new FakeSubscriber(), new FakeSubscriber()]
+  const told: string[] = []
+  const watch = { isWrapped: true, seesMembers: true, onSubscribed: ({ members }: TopicSubscription) => { told.push(String(members?.map(({ data }) => data))) } }
+  await scene.subscribe(b, 'room/a', { data: 'b' })
+  const release = scene.engine.hold('presence')
+  const subscribing = scene.subscribe(a, 'room/a', { ...watch, data: 'a' })
+  await turns(1)
+  await scene.subscribe(c, 'room/a', { data: 'c' })
+  b.end(scene.topics)
+  scene.engine.events?.onJoin('room/b', { id: 'd', data: 'of another topic' })
+  t.strictSame([told, a.texts], [[], []])
+  release()
+  await subscribing
+  t.strictSame(told, ['a,c'])
+  c.end(scene.topics)
+  await turns(1)
+  const left = `{"type":"ws:leave","topic":"room/a","member":{"id":"${c.id}","data":"c"}}`
+  t.strictSame(a.texts, [left])
+  scene.engine.events?.onLeave('room/a', { id: c.id, data: 'c' })
+  scene.engine.events?.onJoin('room/a', { id: a.id, data: 'a' })
+  t.strictSame(a.texts, [left], 'told late, it is no news')
+  await scene.topics.unsubscribe(a.asConnection, 'room/a')
+  await scene.subscribe(b, 'room/a', { data: 'not told' }).catch(() => {})
+  scene.engine.events?.onJoin('room/a', { id: 'd', data: 'd' })
+  t.strictSame(a.texts, [left])
+})
+
+t.test('nobody is told of itself', async (t) => {
+  const scene = gated()
+  const [a, b] = [new FakeSubscriber(), new FakeSubscriber()]
+  for (const subscriber of [a, b]) await scene.subscribe(subscriber, 'room/a', { isWrapped: true, seesMembers: true })
+  await scene.subscribe(a, 'room/a', { isWrapped: true, seesMembers: true, data: 'a' })
+  t.strictSame([a.texts.length, b.texts.length], [0, 1])
+})
+
+t.test('a subscriber whose question after members fails is told nothing more', async (t) => {
+  const scene = gated()
+  const [a, b] = [new FakeSubscriber(), new FakeSubscriber()]
+  await scene.subscribe(a, 'room/a', { isWrapped: true, seesMembers: true })
+  scene.engine.fail('presence')
+  await t.rejects(scene.subscribe(a, 'room/a', { isWrapped: true, seesMembers: true }), { message: 'presence failed' })
+  await scene.subscribe(b, 'room/a', { data: 'b' })
+  t.strictSame([a.texts, scene.namesOf(a)], [[], []])
+})
+
 t.test('a listener that throws or rejects is alone with it', async (t) => {
   const scene = simple()
   const events: TopicMemberEvent[] = []
