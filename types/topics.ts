@@ -111,11 +111,14 @@ export interface TopicHistorySlice {
 
 /** What an engine tells. */
 export interface TopicEngineEvents {
-  /** A message of a topic that is subscribed to here, from whatever server; those of a topic with history in the order of their positions. */
+  /**
+   * A message of a topic that is subscribed to here, from whatever server; those of a topic with history in the order of their positions. One
+   * that is repeated is dropped, and for one that is missing `history` is asked.
+   */
   deliver (record: TopicRecord): void
   onJoin (topic: string, member: TopicMember): void
   onLeave (topic: string, member: TopicMember): void
-  /** `down`: messages may be lost from now on; `up`: they come again. */
+  /** `down`: messages may be lost from now on; `up`: they come again, and `history` is asked for those that have not come meanwhile. */
   onState (state: 'up' | 'down', error?: Error): void
 }
 

@@ -74,6 +74,6 @@ export function isPattern (name: string): boolean {
 }
 
 /** The only pattern that a topic can be one of: `room/*` of `room/a`. */
-function patternOf (topic: string): string {
+export function patternOf (topic: string): string {
   return `${topic.slice(0, topic.lastIndexOf('/') + 1)}*`
 }

@@ -21,6 +21,9 @@ class Backlog {
     return this.messages.length > MAX_BACKLOG || this.#size > MAX_BACKLOG_SIZE
   }
 
+  /** All of it has been sent, and what is up to here still comes: it is part of what was sent. */
+  doneUpTo: TopicPosition | undefined
+
   add (message: OutgoingMessage): void {
     if (this.isFull && !this.isSent) return
     this.messages.push(message)
@@ -53,9 +56,15 @@ export class Subscriber {
 
   /** Hands it a message of the topic, which waits where something else has to be sent first. */
   hand (message: OutgoingMessage): void {
-    if (this.#backlog === undefined) return this.send(message)
-    this.#backlog.add(message)
-    if (this.#backlog.isFull) this.#wake?.()
+    const backlog = this.#backlog
+    if (backlog === undefined) return this.send(message)
+    if (backlog.doneUpTo === undefined) {
+      backlog.add(message)
+      if (backlog.isFull) this.#wake?.()
+    } else if (!isUpTo(backlog.doneUpTo, message.record)) {
+      this.#backlog = undefined
+      this.send(message)
+    }
   }
 
   send (message: OutgoingMessage): void {
@@ -98,9 +107,11 @@ export class Subscriber {
   /**
    * Sends what was missed as fast as the peer reads, and behind it what has come meanwhile and is not part of that.
    *
+   * @param position - behind what was missed
+   * @param hasAllCome - tells, at the end, whether anything up to there may still come: it is passed over
    * @throws {UsageError} `FST_WS_NOT_OPEN` when the subscription ends meanwhile
    */
-  async catchUp (missed: readonly TopicRecord[], position: TopicPosition | undefined): Promise<void> {
+  async catchUp (missed: readonly TopicRecord[], position: TopicPosition | undefined, hasAllCome: () => boolean = () => true): Promise<void> {
     const backlog = this.#backlog
     if (backlog === undefined) return
     backlog.isSent = true
@@ -115,7 +126,12 @@ export class Subscriber {
       if (this.connection.isOverHighWaterMark) await this.#waitForPeer(backlog)
       this.send(message)
     }
-    this.#backlog = undefined
+    if (position === undefined || hasAllCome()) {
+      this.#backlog = undefined
+      return
+    }
+    backlog.messages.length = 0
+    backlog.doneUpTo = position
   }
 
   /** Waits until the peer has read, or too much has come meanwhile: then it is the connection's own limit that holds. */

@@ -1,7 +1,7 @@
 // A published message in the two forms that subscribers get: as it is, or in the envelope of the control protocol. Each is made a frame
 // once, and only if somebody wants it.
 import { SharedMessage } from '../connection/shared-message.ts'
-import type { TopicRecord } from '../../types/topics.ts'
+import type { TopicPosition, TopicRecord } from '../../types/topics.ts'
 
 export class OutgoingMessage {
   readonly record: TopicRecord
@@ -10,6 +10,13 @@ export class OutgoingMessage {
 
   constructor (record: TopicRecord) {
     this.record = record
+  }
+
+  /** Not a message, but what is told in its place where some are lost: to those alone who get the envelope. */
+  static lost (topic: string, position: TopicPosition | undefined): OutgoingMessage {
+    const notice = new OutgoingMessage({ topic, data: '', isJson: false, ...(position && { position }) })
+    notice.#wrapped = new SharedMessage(JSON.stringify({ type: 'ws:lost', topic, ...position }))
+    return notice
   }
 
   get plain (): SharedMessage {

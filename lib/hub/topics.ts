@@ -6,10 +6,11 @@ import { SharedMessage } from '../connection/shared-message.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { checkTopicName } from '../topic.ts'
 import type {
-  TopicEngine, TopicEvents, TopicHistory, TopicMember, TopicMemberEvent, TopicPosition, TopicRecord, TopicSubscribeOptions, TopicSubscription
+  TopicEngine, TopicEvents, TopicHistory, TopicHistorySlice, TopicMember, TopicMemberEvent, TopicPosition, TopicRecord, TopicSubscribeOptions, TopicSubscription
 } from '../../types/topics.ts'
 import { MemberView } from './member-view.ts'
 import { Roster, isPattern } from './roster.ts'
+import { Sequences } from './sequences.ts'
 import { Subscriber, isExcluded } from './subscriber.ts'
 import { OutgoingMessage } from './topic-message.ts'
 
@@ -40,6 +41,9 @@ interface Line {
   isAskedFor: boolean
 }
 
+/** How often history is looked up until what was delivered goes on where it ends. */
+const MAX_LOOKUPS = 3
+
 /** Told what goes wrong with an engine where nobody waits for it. */
 export type OnEngineError = (error: Error) => void
 
@@ -54,6 +58,7 @@ export class Topics {
   readonly #wrapped = new Roster()
   /** By topic, where clients are told who comes and goes. */
   readonly #views = new Map<string, MemberView>()
+  readonly #sequences: Sequences
   readonly #events = new EventEmitter<TopicEvents>()
   readonly #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -62,12 +67,21 @@ export class Topics {
   constructor (engine: TopicEngine, onError: OnEngineError) {
     this.#engine = engine
     this.#onError = onError
+    this.#sequences = new Sequences({
+      isWanted: (topic) => this.#lines.has(topic) ? 'name' : this.#hasPatternOf(topic) ? 'pattern' : undefined,
+      lookUp: (topic, since) => this.#engine.history(topic, since, undefined),
+      hand: (record) => this.#handOut(record),
+      onLost: (topic, position) => this.#tellLost(topic, position),
+      onError: (reason) => this.#onError(toError(reason))
+    })
     const starting = engine.start({
-      deliver: (record) => this.#deliver(record),
+      deliver: (record) => this.#sequences.take(record),
       onJoin: (topic, member) => this.#tell('join', topic, member),
       onLeave: (topic, member) => this.#tell('leave', topic, member),
       onState: (state, error) => {
+        const isBack = state === 'up' && this.#state === 'down'
         this.#state = state
+        if (isBack) void this.#sequences.lookUpAll()
         if (error !== undefined) onError(error)
       }
     })
@@ -121,10 +135,10 @@ export class Topics {
     try {
       return await this.#begin(subscriber, joining)
     } catch (error) {
+      subscriber.release()
       if (this.#stands(subscriber)) void this.#remove(subscriber)
       throw error
     } finally {
-      subscriber.release()
       subscriber.busy = undefined
       free()
     }
@@ -137,13 +151,14 @@ export class Topics {
     if (isOne) subscriber.hold()
     await this.#carry(name)
     subscriber.checkStands()
-    const { position, recovered, messages } = isOne ? await this.#engine.history(name, since, history) : NOTHING
+    const found = isOne ? await this.#lookUp(subscriber, since, history) : NOTHING
     subscriber.checkStands()
     if (data !== undefined) {
       subscriber.isMember = true
       await this.#engine.join(name, { id: connection.id, data })
       subscriber.checkStands()
     }
+    const { recovered, messages } = found
     const isRecovered = since !== undefined && recovered
     const view = seesMembers && isOne ? this.#viewOf(name) : undefined
     view?.ask(connection)
@@ -152,13 +167,29 @@ export class Topics {
     subscriber.checkStands()
     subscriber.checkBacklog()
     const members = present && view?.answer(connection, present)
+    // Who is subscribed already stands where it is, and gets what comes from there; nothing of it is sent again.
+    const stands = subscriber.isLive && !isRecovered
+    const position = stands ? this.#sequences.lowest(name, found.position) : found.position
     const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }), ...(members && { members }) }
-    // Who is subscribed already has a right to what came meanwhile; it is not sent again.
-    if (subscriber.isLive && !isRecovered) subscriber.sendUpTo(position)
+    if (stands) subscriber.sendUpTo(position)
     subscriber.isLive = true
     onSubscribed?.(subscription)
-    await subscriber.catchUp(isRecovered ? messages : [], position)
+    await subscriber.catchUp(isRecovered ? messages : [], position, () => position === undefined || this.#sequences.hasCome(name, position))
     return subscription
+  }
+
+  /** Looks history up. What is delivered goes on where it ends. */
+  async #lookUp (subscriber: Subscriber, since: TopicPosition | undefined, limits: TopicHistory | undefined): Promise<TopicHistorySlice> {
+    const { name } = subscriber
+    for (let attempt = 1; attempt <= MAX_LOOKUPS; attempt++) {
+      const found = await this.#engine.history(name, since, limits)
+      subscriber.checkStands()
+      const { position } = found
+      // What subscribers by a pattern have yet to get is not known.
+      if (position !== undefined && !this.#hasPatternOf(name)) this.#sequences.beginAt(name, position)
+      if (position === undefined || this.#sequences.goesOnFrom(name, position)) return found
+    }
+    throw new Error(`what is delivered of ${name} does not go on where its history ends`)
   }
 
   /**
@@ -199,6 +230,7 @@ export class Topics {
     for (const subscriber of [...this.#plain.clear(), ...this.#wrapped.clear()]) subscriber.end()
     this.#lines.clear()
     this.#views.clear()
+    this.#sequences.clear()
     return (this.#closed ??= this.#call(() => this.#engine.close()))
   }
 
@@ -244,7 +276,10 @@ export class Topics {
     this.#rosterOf(subscriber).remove(subscriber)
     const line = this.#lines.get(name)
     const isLast = this.#plain.at(name) === undefined && this.#wrapped.at(name) === undefined
-    if (isLast) this.#lines.delete(name)
+    if (isLast) {
+      this.#lines.delete(name)
+      this.#sequences.forget(name)
+    }
     subscriber.end()
     if (subscriber.isWrapped) this.#unwatch(subscriber)
     // Both before anything else is asked of it: whoever subscribes next comes behind them.
@@ -275,7 +310,18 @@ export class Topics {
     }
   }
 
-  #deliver (record: TopicRecord): void {
+  #hasPatternOf (topic: string): boolean {
+    return this.#plain.atPatternOf(topic) !== undefined || this.#wrapped.atPatternOf(topic) !== undefined
+  }
+
+  /** Server-side subscribers have nothing that they could be told; the log is. */
+  #tellLost (topic: string, position: TopicPosition | undefined): void {
+    this.#onError(new Error(`messages of ${topic} are lost: they were not delivered, and history does not have them`))
+    const notice = OutgoingMessage.lost(topic, position)
+    for (const subscriber of this.#wrapped.at(topic)?.values() ?? []) subscriber.hand(notice)
+  }
+
+  #handOut (record: TopicRecord): void {
     const message = new OutgoingMessage(record)
     this.#deliverTo(this.#plain, message)
     this.#deliverTo(this.#wrapped, message)
@@ -285,8 +331,11 @@ export class Topics {
     const { record } = message
     const isForAll = record.exclude === undefined && record.local === undefined
     const exact = roster.at(record.topic)
-    for (const subscriber of exact?.values() ?? []) {
-      if (isForAll || this.#isFor(subscriber.connection, record)) subscriber.hand(message)
+    // Iterators of one kind alone: this is the loop that every message goes through for all.
+    if (exact !== undefined) {
+      for (const subscriber of exact.values()) {
+        if (isForAll || this.#isFor(subscriber.connection, record)) subscriber.hand(message)
+      }
     }
     for (const subscriber of roster.atPatternOf(record.topic)?.values() ?? []) {
       // Once is enough.
@@ -333,7 +382,7 @@ export class Topics {
   }
 }
 
-const NOTHING = { position: undefined, recovered: false, messages: [] } as const
+const NOTHING: TopicHistorySlice = { recovered: false, messages: [] }
 
 function toError (reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason))

@@ -11,6 +11,8 @@ export class GatedEngine implements TopicEngine {
   /** Each call, as `subscribe room/a`. */
   readonly calls: string[] = []
   events: TopicEngineEvents | undefined
+  /** What becomes of a message on its way back here. Default: it comes as it is. */
+  wire: (record: TopicRecord) => readonly TopicRecord[] = (record) => [record]
   readonly #inner = new MemoryEngine()
   readonly #gates = new Map<EngineMethod, Promise<void>>()
   readonly #failures = new Map<EngineMethod, unknown>()
@@ -49,7 +51,8 @@ export class GatedEngine implements TopicEngine {
 
   async start (events: TopicEngineEvents): Promise<void> {
     this.events = events
-    await this.#answer('start', '', () => this.#inner.start(events))
+    const deliver = (record: TopicRecord): void => { for (const each of this.wire(record)) events.deliver(each) }
+    await this.#answer('start', '', () => this.#inner.start({ ...events, deliver }))
   }
 
   async publish (record: TopicRecord): Promise<TopicPosition | undefined> {

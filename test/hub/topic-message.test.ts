@@ -22,6 +22,11 @@ for (const { name, record, wrapped } of rows) {
   })
 }
 
+t.test('in place of messages that are lost', async (t) => {
+  t.strictSame(JSON.parse(String(OutgoingMessage.lost('room/a', position).wrapped.data)), { type: 'ws:lost', topic: 'room/a', ...position })
+  t.strictSame(JSON.parse(String(OutgoingMessage.lost('room/a', undefined).wrapped.data)), { type: 'ws:lost', topic: 'room/a' })
+})
+
 t.test('bytes go as they are in both forms, and are not copied', async (t) => {
   const bytes = new Uint8Array([9, 0, 255, 9]).subarray(1, 3)
   const message = new OutgoingMessage({ topic: 'a', data: bytes, isJson: false, position })

@@ -349,6 +349,224 @@ t.test('history sends nothing back to whom it was not for', async (t) => {
   t.strictSame(a.texts, ['for all', 'for all'])
 })
 
+// ---- an engine that repeats, leaves out, or is late
+
+/** Messages of `room/a` on their way. */
+class Wire {
+  readonly #kept: TopicRecord[] = []
+  readonly #engine: GatedEngine
+
+  constructor (engine: GatedEngine) {
+    this.#engine = engine
+  }
+
+  /** Lets what comes next pass, come twice, never, or when it is let go. */
+  set (how: 'pass' | 'twice' | 'lose' | 'keep'): void {
+    this.#engine.wire = (record) => {
+      if (how === 'keep') this.#kept.push(record)
+      return how === 'pass' ? [record] : how === 'twice' ? [record, record] : []
+    }
+  }
+
+  letGo (): void {
+    for (const record of this.#kept.splice(0)) this.#engine.events?.deliver(record)
+  }
+}
+
+t.test('a message that the engine repeats comes once, one that it leaves out comes in its place', async (t) => {
+  const scene = gated()
+  const wire = new Wire(scene.engine)
+  const [plain, wrapped, pattern] = [new FakeSubscriber(), new FakeSubscriber(), new FakeSubscriber()]
+  await scene.subscribe(plain, 'room/a', { history: HISTORY })
+  await scene.subscribe(wrapped, 'room/a', { isWrapped: true })
+  await scene.subscribe(pattern, 'room/*')
+  wire.set('twice')
+  await scene.keep('room/a', '1', '2')
+  wire.set('lose')
+  await scene.keep('room/a', '3')
+  await scene.publish('room/a', 'not for plain', { history: HISTORY, exclude: [plain.id] })
+  wire.set('twice')
+  await scene.keep('room/a', '5')
+  await turns(1)
+  wire.set('pass')
+  await scene.keep('room/a', '6')
+  t.strictSame(plain.texts, ['1', '2', '3', '5', '6'])
+  t.strictSame(pattern.texts, ['1', '2', '3', 'not for plain', '5', '6'])
+  t.strictSame(wrapped.texts.map((text) => (JSON.parse(text) as TopicPosition).offset), [1, 2, 3, 4, 5, 6])
+  t.strictSame(scene.errors, [])
+})
+
+t.test('messages that are nowhere any more: it is told, and it goes on behind them', async (t) => {
+  const scene = gated()
+  const wire = new Wire(scene.engine)
+  const [plain, wrapped] = [new FakeSubscriber(), new FakeSubscriber()]
+  const history = { size: 2 }
+  const publish = async (...texts: string[]): Promise<void> => { for (const text of texts) await scene.publish('room/a', text, { history }) }
+  const { position } = await scene.subscribe(plain, 'room/a', { history })
+  await scene.subscribe(wrapped, 'room/a', { isWrapped: true })
+  await publish('1')
+  wire.set('lose')
+  await publish('2', '3')
+  wire.set('pass')
+  await publish('4', '5')
+  await turns(1)
+  t.strictSame(plain.texts, ['1', '4', '5'])
+  t.match(wrapped.texts.map((text) => JSON.parse(text) as object), [
+    { type: 'ws:message', offset: 1 }, { type: 'ws:lost', topic: 'room/a', epoch: position?.epoch, offset: 3 }, { type: 'ws:message', offset: 4 }, { type: 'ws:message', offset: 5 }
+  ])
+  t.match(scene.errors, [{ message: /messages of room\/a are lost/ }])
+})
+
+t.test('whoever comes back is sent what is still on its way, and it does not come twice', async (t) => {
+  for (const isPattern of [false, true]) {
+    const scene = gated()
+    const wire = new Wire(scene.engine)
+    const [a, b] = [new FakeSubscriber(), new FakeSubscriber()]
+    const since = await scene.keep('room/a', '1')
+    if (isPattern) await scene.subscribe(b, 'room/*')
+    else await scene.subscribe(b, 'room/a')
+    wire.set('keep')
+    await scene.keep('room/a', '2', '3')
+    t.match(await scene.subscribe(a, 'room/a', { since }), { recovered: true, position: { offset: 3 } })
+    wire.letGo()
+    wire.set('pass')
+    await scene.keep('room/a', '4', '5')
+    t.strictSame(a.texts, ['2', '3', '4', '5'])
+    t.strictSame(b.texts, ['2', '3', '4', '5'])
+  }
+})
+
+t.test('who is subscribed already gets what is still on its way: its position is before that', async (t) => {
+  const scene = gated()
+  const wire = new Wire(scene.engine)
+  const a = new FakeSubscriber()
+  await scene.subscribe(a, 'room/a', { history: HISTORY })
+  await scene.keep('room/a', '1')
+  wire.set('keep')
+  await scene.keep('room/a', '2', '3')
+  t.match(await scene.subscribe(a, 'room/a'), { position: { offset: 1 } })
+  wire.letGo()
+  t.strictSame(a.texts, ['1', '2', '3'])
+})
+
+t.test('whoever comes while a gap is looked up', async (t) => {
+  const scene = gated()
+  const wire = new Wire(scene.engine)
+  const [a, b] = [new FakeSubscriber(), new FakeSubscriber()]
+  const history = { size: 1 }
+  await scene.subscribe(a, 'room/a', { history, isWrapped: true })
+  const since = await scene.publish('room/a', '1', { history })
+  wire.set('lose')
+  await scene.publish('room/a', '2', { history })
+  wire.set('pass')
+  const release = scene.engine.hold('history')
+  await scene.publish('room/a', '3', { history })
+  const subscribing = scene.subscribe(b, 'room/a', { isWrapped: true, since: { epoch: since?.epoch ?? '', offset: 2 } })
+  await turns(1)
+  release()
+  t.match(await subscribing, { recovered: true, position: { offset: 3 } })
+  await scene.publish('room/a', '4', { history })
+  const offsets = ({ texts }: FakeSubscriber): unknown[] => texts.map((text) => JSON.parse(text) as { type: string, offset: number }).map(({ type, offset }) => `${type} ${offset}`)
+  t.strictSame(offsets(a), ['ws:message 1', 'ws:lost 2', 'ws:message 3', 'ws:message 4'])
+  t.strictSame(offsets(b), ['ws:message 3', 'ws:message 4'], 'it has missed nothing')
+})
+
+t.test('what is delivered does not go on where history ends: it is looked up again', async (t) => {
+  for (const isLate of [true, false]) {
+    const scene = gated()
+    const wire = new Wire(scene.engine)
+    const a = new FakeSubscriber()
+    const since = await scene.keep('room/a', '1')
+    const release = scene.engine.hold('history')
+    const subscribing = later(scene.subscribe(a, 'room/a', { since }))
+    await turns(1)
+    // Behind the answer, and lost: the next one is all that comes.
+    wire.set('lose')
+    await scene.keep('room/a', '2')
+    wire.set('pass')
+    await scene.keep('room/a', '3')
+    if (isLate) {
+      release()
+      t.match(await subscribing, { recovered: true, position: { offset: 3 } })
+      await scene.keep('room/a', '4')
+      t.strictSame(a.texts, ['2', '3', '4'])
+    } else {
+      scene.engine.events?.deliver({ topic: 'room/a', data: 'from nowhere', isJson: false, position: { epoch: since.epoch, offset: 99 } })
+      a.end(scene.topics)
+      release()
+      await t.rejects(subscribing, NOT_OPEN)
+    }
+  }
+})
+
+t.test('an engine whose history stays behind what it delivers: there is no subscription', async (t) => {
+  const scene = gated()
+  const a = new FakeSubscriber()
+  const { epoch } = await scene.keep('room/a', '1')
+  const release = scene.engine.hold('subscribe')
+  const subscribing = later(scene.subscribe(a, 'room/a'))
+  await turns(1)
+  scene.engine.events?.deliver({ topic: 'room/a', data: 'from nowhere', isJson: false, position: { epoch, offset: 99 } })
+  release()
+  await t.rejects(subscribing, { message: /does not go on where its history ends/ })
+  t.strictSame(scene.namesOf(a), [])
+})
+
+t.test('an engine that is back: what it has not delivered meanwhile is looked up', async (t) => {
+  const scene = gated()
+  const wire = new Wire(scene.engine)
+  const a = new FakeSubscriber()
+  await scene.subscribe(a, 'room/a', { history: HISTORY })
+  await scene.keep('room/a', '1')
+  scene.engine.events?.onState('down')
+  wire.set('lose')
+  await scene.keep('room/a', '2', '3')
+  t.strictSame(a.texts, ['1'])
+  scene.engine.events?.onState('up')
+  await turns(1)
+  t.strictSame(a.texts, ['1', '2', '3'])
+  scene.engine.events?.onState('up')
+  await turns(1)
+  t.equal(scene.engine.calls.filter((call) => call === 'history room/a').length, 2, 'once each time that it comes back')
+})
+
+t.test('closed while a gap is looked up: nothing is told any more', async (t) => {
+  const scene = gated()
+  const wire = new Wire(scene.engine)
+  await scene.subscribe(new FakeSubscriber(), 'room/a')
+  await scene.keep('room/a', '1')
+  wire.set('lose')
+  await scene.keep('room/a', '2')
+  wire.set('pass')
+  const release = scene.engine.hold('history')
+  scene.engine.fail('history')
+  await scene.keep('room/a', '3')
+  await turns(1)
+  await scene.topics.close()
+  release()
+  await turns(1)
+  t.strictSame(scene.errors.map(({ message }) => message), ['history failed'])
+})
+
+t.test('the place of a topic goes with its last subscriber', async (t) => {
+  for (const name of ['room/a', 'room/*']) {
+    const scene = gated()
+    const wire = new Wire(scene.engine)
+    const a = new FakeSubscriber()
+    await scene.subscribe(a, name)
+    await scene.keep('room/a', '1')
+    await scene.topics.unsubscribe(a.asConnection, name)
+    wire.set('lose')
+    await scene.keep('room/a', '2')
+    wire.set('pass')
+    await scene.subscribe(a, name)
+    await scene.keep('room/a', '3')
+    await turns(1)
+    t.strictSame(a.texts, ['1', '3'])
+    t.equal(scene.engine.calls.filter((call) => call === 'history room/a').length, name === 'room/a' ? 2 : 0, 'nothing was missing')
+  }
+})
+
 t.test('what was missed is sent as fast as it is read, and what comes meanwhile waits behind it', async (t) => {
   const scene = simple()
   const texts = Array.from({ length: 20 }, (_, n) => String(n))

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { MemoryEngine } from '../../lib/hub/memory-engine.ts'
 import { Topics } from '../../lib/hub/topics.ts'
-import type { TopicPosition } from '../../types/topics.ts'
+import type { TopicPosition, TopicRecord } from '../../types/topics.ts'
 import { parameters, SEED } from '../helpers/arbitrary-frames.ts'
 import { turns } from '../helpers/connection-pair.ts'
 import { GatedEngine } from '../helpers/gated-engine.ts'
@@ -172,5 +172,62 @@ t.test('coming back while others publish: all of it in order, whenever the engin
     await publish()
     return recovered === true && isDeepStrictEqual(subscriber.texts, Array.from({ length: count - offset }, (_, n) => String(offset + 1 + n)))
   }), parameters(200))
+  t.strictSame(escaped, [])
+})
+
+t.test('an engine that repeats, leaves out and is late: each gets all of it, once and in order', async (t) => {
+  const deeds = fc.array(fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom('pass', 'twice', 'lose', 'keep', 'again') },
+    { weight: 2, arbitrary: fc.constantFrom('let go', 'turn', 'hold', 'release') },
+    { weight: 1, arbitrary: fc.record({ since: fc.nat(10), isWrapped: fc.boolean() }) }
+  ), { maxLength: 40 })
+  await fc.assert(fc.asyncProperty(deeds, async (all) => {
+    const engine = new GatedEngine()
+    const errors: Error[] = []
+    const topics = new Topics(engine, (error) => { errors.push(error) })
+    const history = { size: 1_000 }
+    const kept: TopicRecord[] = []
+    const delivered: TopicRecord[] = []
+    let how = 'pass'
+    engine.wire = (record) => {
+      if (how === 'keep') kept.push(record)
+      const now = how === 'pass' ? [record] : how === 'twice' ? [record, record] : how === 'again' ? [record, ...delivered.slice(-3)] : []
+      delivered.push(record)
+      return now
+    }
+    let count = 0
+    const publish = async (): Promise<TopicPosition | undefined> => await topics.publish({ topic: 'a', data: String(++count), isJson: true, history })
+    const { epoch = '' } = await publish() ?? {}
+    const subscribed: Array<{ peer: FakeSubscriber, offset: number, isWrapped: boolean, done: Promise<unknown> }> = []
+    const subscribe = (offset: number, isWrapped: boolean): void => {
+      const peer = new FakeSubscriber()
+      subscribed.push({ peer, offset, isWrapped, done: topics.subscribe(peer.asConnection, 'a', { max: 1, since: { epoch, offset }, isWrapped }) })
+    }
+    let release = (): void => {}
+    const letGo = (): void => { for (const record of kept.splice(0)) engine.events?.deliver(record) }
+    for (const deed of all) {
+      if (typeof deed === 'object') subscribe(Math.min(deed.since, count), deed.isWrapped)
+      else if (deed === 'let go') letGo()
+      else if (deed === 'turn') await turns(1)
+      else if (deed === 'release') release()
+      else if (deed === 'hold') {
+        release()
+        release = engine.hold('history')
+      } else {
+        how = deed
+        await publish()
+      }
+    }
+    how = 'pass'
+    release()
+    await Promise.all(subscribed.map(({ done }) => done))
+    letGo()
+    await publish()
+    await turns(2)
+    return errors.length === 0 && subscribed.every(({ peer, offset, isWrapped }) => {
+      const got = isWrapped ? peer.texts.map((text) => String((JSON.parse(text) as { message: number }).message)) : peer.texts
+      return isDeepStrictEqual(got, Array.from({ length: count - offset }, (_, n) => String(offset + 1 + n)))
+    })
+  }), parameters(300))
   t.strictSame(escaped, [])
 })
