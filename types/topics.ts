@@ -67,18 +67,24 @@ export interface TopicEvents {
   leave: [event: TopicMemberEvent]
 }
 
+/** Of a topic whose name the compiler does not know: given where it has any. */
+type AnyParams = Readonly<Record<string, string>>
+
 /** Arguments of `subscribe` behind the topic. */
 export type TopicSubscribeArguments<Name extends string> =
-  TopicArguments<Name> extends [params: infer P] ? [params: P, options?: TopicSubscribeOptions] : [options?: TopicSubscribeOptions]
+  string extends Name ? [params: AnyParams, options?: TopicSubscribeOptions] | [options?: TopicSubscribeOptions]
+    : TopicArguments<Name> extends [params: infer P] ? [params: P, options?: TopicSubscribeOptions] : [options?: TopicSubscribeOptions]
 
 /** Arguments of `unsubscribe` and `members` behind the topic. */
-export type TopicNameArguments<Name extends string> = TopicArguments<Name> extends [params: infer P] ? [params: P] : []
+export type TopicNameArguments<Name extends string> =
+  string extends Name ? [params?: AnyParams] : TopicArguments<Name> extends [params: infer P] ? [params: P] : []
 
 /** Arguments of `publish` behind the topic. */
 export type TopicPublishArguments<Name extends string, Schema, Options> =
-  TopicArguments<Name> extends [params: infer P]
-    ? [params: P, message: MessageWith<Schema>, options?: Options]
-    : [message: MessageWith<Schema>, options?: Options]
+  string extends Name ? [params: AnyParams, message: MessageWith<Schema>, options?: Options] | [message: MessageWith<Schema>, options?: Options]
+    : TopicArguments<Name> extends [params: infer P]
+      ? [params: P, message: MessageWith<Schema>, options?: Options]
+      : [message: MessageWith<Schema>, options?: Options]
 
 /** Without a schema, or with one whose type is not known: anything. */
 type MessageWith<Schema> = unknown extends Schema ? unknown : CarriedStatic<Schema>

@@ -49,7 +49,16 @@ const checked = new WeakSet<Topic>()
 
 const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({})
 
+/** A subscription that waits for `authorize`. */
+interface Asking {
+  readonly name: string
+  readonly isClients: boolean
+  /** Somebody has unsubscribed meanwhile. */
+  isOver: boolean
+}
+
 export class TopicCalls implements ConnectionTopics {
+  readonly #asking = new WeakMap<Connection, Set<Asking>>()
   readonly #topics: Topics
   readonly #rules: TopicRules
 
@@ -69,19 +78,19 @@ export class TopicCalls implements ConnectionTopics {
     connection: Connection, name: string, params: Readonly<Record<string, string>>, options: Omit<Joining, 'max'>
   ): Promise<TopicSubscription> {
     const asked = this.#check({ connection, name, params, action: 'subscribe', data: options.data })
-    const data = isPromise(asked) ? await asked : asked
+    const data = isPromise(asked) ? await this.#waitFor(asked, connection, name, options.isWrapped === true) : asked
     checkSince(options.since)
     checkData(data)
     return await this.#topics.subscribe(connection, name, { ...options, data, max: this.#rules.max })
   }
 
   async unsubscribe (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<boolean> {
-    return await this.#topics.unsubscribe(connection, readTarget(topic, args, true).name)
+    return await this.#end(connection, readTarget(topic, args, true).name, false)
   }
 
   /** Ends what a client has subscribed to itself. */
   async unsubscribeClient (connection: Connection, name: string): Promise<boolean> {
-    return await this.#topics.unsubscribe(connection, name, true)
+    return await this.#end(connection, name, true)
   }
 
   async publish (connection: Connection, topic: unknown, args: readonly unknown[]): Promise<TopicPosition | undefined> {
@@ -105,6 +114,29 @@ export class TopicCalls implements ConnectionTopics {
 
   namesOf (connection: Connection): string[] {
     return this.#topics.namesOf(connection)
+  }
+
+  /** @throws {UsageError} `FST_WS_NOT_OPEN` where it was unsubscribed meanwhile */
+  async #waitFor (answer: PromiseLike<unknown>, connection: Connection, name: string, isClients: boolean): Promise<unknown> {
+    const asking = { name, isClients, isOver: false }
+    const all = this.#asking.get(connection) ?? new Set()
+    this.#asking.set(connection, all.add(asking))
+    let data: unknown
+    try {
+      data = await answer
+    } finally {
+      all.delete(asking)
+    }
+    if (asking.isOver) throw new UsageError('FST_WS_NOT_OPEN', `the subscription to ${name} ended before it began`)
+    return data
+  }
+
+  async #end (connection: Connection, name: string, isClients: boolean): Promise<boolean> {
+    let isFound = false
+    for (const asking of this.#asking.get(connection) ?? []) {
+      if (asking.name === name && (asking.isClients || !isClients)) isFound = asking.isOver = true
+    }
+    return await this.#topics.unsubscribe(connection, name, isClients) || isFound
   }
 
   /** Asks whether it is allowed. @returns the `data` that holds: a promise only where the answer is one */

@@ -171,6 +171,25 @@ t.test('a topic that the handler has subscribed the client to as well', async (t
   t.same(await client.ask({ type: 'ws:ping', id: 4 }), { type: 'ws:pong', id: 4 })
 })
 
+t.test('a client that unsubscribes while authorize thinks is not subscribed, and the handler\'s subscription is', async (t) => {
+  const decide: Array<(answer: boolean) => void> = []
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  let subscribing: Promise<unknown> = Promise.resolve()
+  app.get('/', {
+    websocket: { topics: [news], concurrency: 2, authorize: () => new Promise((resolve) => { decide.push(resolve) }) }
+  }, (connection) => { subscribing = connection.subscribe(news) })
+  const client = await Client.open(app)
+  client.say({ type: 'ws:subscribe', id: 1, topic: 'news' }, { type: 'ws:unsubscribe', id: 2, topic: 'news' })
+  t.same(await client.take(1), [{ type: 'ws:ack', id: 2 }])
+  for (const answer of decide) answer(true)
+  t.match(await client.take(1), [{ type: 'ws:error', id: 1, error: { code: 'FST_WS_NOT_OPEN' } }])
+  t.match(await subscribing, { topic: 'news' })
+  await app.websocket.publish(news, 'the handler\'s')
+  t.same(await client.take(1), ['the handler\'s'])
+})
+
 t.test('requests and their replies', async (t) => {
   const { app, logged } = await start(t)
   const client = await Client.open(app)

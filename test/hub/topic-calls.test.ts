@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import type { Connection } from '../../lib/connection/connection.ts'
 import { defineTopic } from '../../lib/contract.ts'
-import type { AnyWebSocketConnection, TopicMemberEvent, TopicPosition, WebSocketConnection, WebSocketPluginOptions } from '../../lib/index.ts'
+import type { AnyWebSocketConnection, Topic, TopicMemberEvent, TopicPosition, WebSocketConnection, WebSocketPluginOptions } from '../../lib/index.ts'
 import { makeApp, until } from '../helpers/app.ts'
 import { turns } from '../helpers/connection-pair.ts'
 import { settleEscapes } from '../helpers/guard.ts'
@@ -70,6 +70,23 @@ t.test('by topic and by name, with and without parameters, from a connection and
   t.equal(await b.server.unsubscribe(room, { room: 'x' }), false)
   t.equal(await b.server.unsubscribe('news'), true)
   t.strictSame(b.server.topics, [])
+})
+
+t.test('a topic whose name the compiler does not know: with its parameters, if it has any', async (t) => {
+  const { app, open } = await start(t)
+  const { server, got } = await open()
+  for (const [topic, params] of [[room, { room: 'x' }], [news]] as ReadonlyArray<[topic: Topic, params?: Record<string, string>]>) {
+    if (params === undefined) {
+      await server.subscribe(topic)
+      await app.websocket.publish(topic, { text: 'hi' })
+    } else {
+      await server.subscribe(topic, params, { data: 1 })
+      await app.websocket.publish(topic, params, { text: 'hi' })
+      t.equal((await app.websocket.members(topic, params)).length, 1)
+      t.equal(await server.unsubscribe(topic, params), true)
+    }
+  }
+  await until(() => got.length === 2)
 })
 
 t.test('from a REST route, from a hook and from a job, with and without anybody there', async (t) => {
@@ -316,6 +333,23 @@ t.test('authorize: it is asked before a message is checked and written', async (
   await publishing
   await until(() => other.got.length > 0)
   t.strictSame(other.got, ['{"text":"before"}'], 'taken at once where it is allowed at once')
+})
+
+t.test('authorize: unsubscribed while it thinks', async (t) => {
+  const decide: Array<(answer: boolean) => void> = []
+  const engine = new GatedEngine()
+  const { open } = await start(t, { topicEngine: engine, authorize: () => new Promise((resolve) => { decide.push(resolve) }) })
+  const { server } = await open()
+  const subscribing = ['news', 'other'].map(async (name) => await server.subscribe(name))
+  const refused = t.rejects(subscribing[0]!, { code: 'FST_WS_NOT_OPEN', message: /ended before it began/ })
+  t.equal(await server.unsubscribe('news'), true)
+  const again = server.subscribe('news')
+  t.equal(decide.length, 3)
+  for (const answer of decide) answer(true)
+  await refused
+  await Promise.all([subscribing[1], again])
+  t.strictSame(server.topics.toSorted(), ['news', 'other'], 'what was asked for behind it stands')
+  t.strictSame([await server.unsubscribe('news'), await server.unsubscribe('news')], [true, false])
 })
 
 t.test('authorize: the connection ends while it thinks', async (t) => {
