@@ -61,6 +61,8 @@ export class Topics {
   readonly #sequences: Sequences
   readonly #events = new EventEmitter<TopicEvents>()
   readonly #started: Promise<void> | undefined
+  readonly #handedNext: TopicRecord[] = []
+  #isHandingOut = false
   #closed: Promise<void> | undefined
   #state: 'up' | 'down' = 'up'
 
@@ -321,10 +323,22 @@ export class Topics {
     for (const subscriber of this.#wrapped.at(topic)?.values() ?? []) subscriber.hand(notice)
   }
 
+  /** Hands a message to all subscribers. What is published from within, by a filter or a listener of `slow`, waits until all have this one. */
   #handOut (record: TopicRecord): void {
-    const message = new OutgoingMessage(record)
-    this.#deliverTo(this.#plain, message)
-    this.#deliverTo(this.#wrapped, message)
+    if (this.#isHandingOut) {
+      this.#handedNext.push(record)
+      return
+    }
+    this.#isHandingOut = true
+    try {
+      for (let next: TopicRecord | undefined = record; next !== undefined; next = this.#handedNext.shift()) {
+        const message = new OutgoingMessage(next)
+        this.#deliverTo(this.#plain, message)
+        this.#deliverTo(this.#wrapped, message)
+      }
+    } finally {
+      this.#isHandingOut = false
+    }
   }
 
   #deliverTo (roster: Roster, message: OutgoingMessage): void {

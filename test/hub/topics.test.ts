@@ -125,6 +125,27 @@ t.test('a filter that throws is about one subscriber, and nobody else misses any
   t.match(scene.errors, [{ message: 'about a' }])
 })
 
+t.test('what is published while a message is handed out comes behind it, for all', async (t) => {
+  for (const history of [undefined, HISTORY]) {
+    const scene = simple()
+    const all = Array.from({ length: 3 }, () => new FakeSubscriber())
+    for (const subscriber of all) await scene.subscribe(subscriber, 'room/a')
+    const publish = async (data: string, audience?: Audience): Promise<void> => { await scene.publish('room/a', data, { ...(history && { history }) }, audience) }
+    let isNested = false
+    const filter = (): boolean => {
+      if (!isNested) {
+        isNested = true
+        void publish('2')
+        void publish('3')
+      }
+      return true
+    }
+    await publish('1', { filter })
+    await publish('4')
+    for (const { texts } of all) t.strictSame(texts, ['1', '2', '3', '4'])
+  }
+})
+
 t.test('it ends when the subscription does, and what never was ends with false', async (t) => {
   const scene = gated()
   const a = new FakeSubscriber()
