@@ -126,14 +126,20 @@ export class Control {
     const { name, topic, params } = this.#find(envelope)
     const { since, data } = envelope
     if (data !== undefined && JSON.stringify(data).length > MAX_MEMBER_DATA) throw invalid(`data may have ${MAX_MEMBER_DATA} characters of JSON`)
-    await this.#calls.subscribeTo(connection, name, params, {
+    let isAnswered = false
+    const subscribing = this.#calls.subscribeTo(connection, name, params, {
       since: since as TopicPosition | undefined, // it is looked at there
       data,
       history: topic.history,
       isWrapped: true,
       seesMembers: this.#rules.seeMembers,
-      onSubscribed: (subscription) => send(connection, { type: 'ws:ack', id, ...flat(subscription) })
+      onSubscribed: (subscription) => {
+        isAnswered = true
+        send(connection, { type: 'ws:ack', id, ...flat(subscription) })
+      }
     })
+    // One that ends while it is sent what it has missed has had its answer.
+    await subscribing.catch((error: unknown) => { if (!isAnswered) throw error })
   }
 
   async #publish (connection: Connection, envelope: Envelope, id: number): Promise<void> {

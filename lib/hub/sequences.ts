@@ -4,7 +4,7 @@ import type { TopicHistorySlice, TopicPosition, TopicRecord } from '../../types/
 import { isPattern, patternOf } from './roster.ts'
 import { MAX_BACKLOG, MAX_BACKLOG_SIZE } from './subscriber.ts'
 
-/** Topics of which the place is known though only a pattern is for them; any other is handed out as it comes. */
+/** While no more topics than that have a place, those too have one that only a pattern is for; any other is handed out as it comes. */
 export const MAX_BY_PATTERN = 10_000
 
 /** What sequences need to be told, and tell. */

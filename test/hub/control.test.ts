@@ -190,6 +190,24 @@ t.test('a client that unsubscribes while authorize thinks is not subscribed, and
   t.same(await client.take(1), ['the handler\'s'])
 })
 
+t.test('a client that unsubscribes while it is sent what it has missed gets one answer', async (t) => {
+  const kept = defineTopic({ name: 'kept', history: { size: 100 } })
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  app.get('/', { websocket: { topics: [kept], concurrency: 2, highWaterMark: 1_024 } }, () => {})
+  const since = await app.websocket.publish(kept, 0)
+  for (let n = 1; n <= 100; n++) await app.websocket.publish(kept, 'x'.repeat(100_000))
+  const client = await Client.open(app)
+  const got = [await client.ask({ type: 'ws:subscribe', id: 1, topic: 'kept', since })]
+  client.say({ type: 'ws:unsubscribe', id: 2, topic: 'kept' }, { type: 'ws:ping', id: 3 })
+  while (!JSON.stringify(got.at(-1)).includes('pong')) got.push(...await client.take(1))
+  const answers = (got as Array<{ type: string, id?: number }>).filter(({ type }) => type !== 'ws:message')
+  t.match(answers, [{ type: 'ws:ack', id: 1 }, { type: 'ws:ack', id: 2 }, { type: 'ws:pong', id: 3 }])
+  t.equal(answers.length, 3)
+  t.ok(got.length < 103, `${got.length - 3} of 100 were sent`)
+})
+
 t.test('requests and their replies', async (t) => {
   const { app, logged } = await start(t)
   const client = await Client.open(app)

@@ -232,6 +232,20 @@ export function testEngine (t: Test, { makeNodes }: EngineSystem): void {
     }
   })
 
+  t.test('who has been told to have come is in the list, and who has been told to have gone is not', async (t) => {
+    const { a, b } = await start(t)
+    const membersOf = async (node: Node): Promise<string[]> => (await node.engine.presence('room/a')).map(({ id }) => id)
+    for (let n = 0; n < 5; n++) {
+      const told = b.presence.length
+      await a.engine.join('room/a', { id: `ann-${n}`, data: n })
+      await until(() => b.presence.length > told)
+      t.strictSame(await membersOf(b), [`ann-${n}`])
+      await a.engine.leave('room/a', `ann-${n}`)
+      await until(() => b.presence.length > told + 1)
+      t.strictSame(await membersOf(b), [])
+    }
+  })
+
   t.test('whoever leaves before the answer to join has come is no member', async (t) => {
     const { a, b } = await start(t)
     await Promise.all([a.engine.join('room/a', { id: 'ann', data: 1 }), a.engine.leave('room/a', 'ann')])
