@@ -156,8 +156,10 @@ export class Topics {
     const found = isOne ? await this.#lookUp(subscriber, since, history) : NOTHING
     subscriber.checkStands()
     if (data !== undefined) {
+      // The application's word goes before the client's.
+      const isSaid = subscriber.isWrapped && this.#plain.find(connection, name)?.isMember === true
       subscriber.isMember = true
-      await this.#engine.join(name, { id: connection.id, data })
+      if (!isSaid) await this.#engine.join(name, { id: connection.id, data })
       subscriber.checkStands()
     }
     const { recovered, messages } = found

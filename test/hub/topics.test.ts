@@ -164,6 +164,8 @@ t.test('what the application has subscribed and what the client has are two, eac
   const wrapped = (text: string): string => `{"type":"ws:message","topic":"room/a","message":"${text}"}`
   await scene.subscribe(a, 'room/a', { isWrapped: true, data: 'client' })
   await scene.subscribe(a, 'room/a', { data: 'server' })
+  await scene.subscribe(a, 'room/a', { isWrapped: true, data: 'client again' })
+  t.strictSame(await scene.topics.members('room/a'), [{ id: a.id, data: 'server' }], 'one member, as the application says')
   await scene.subscribe(a, 'room/*')
   t.strictSame(scene.namesOf(a), ['room/a', 'room/*'])
   await scene.publish('room/a', '1')
