@@ -501,9 +501,13 @@ t.test('1,000 connections opened and closed leave no timer, no handle and no mem
   await openMany(400)
   const memory = await memoryUsed()
   const resources = process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap' || name === 'Timeout').length
-  await openMany(1000)
-  await turns(10)
-  const grown = await memoryUsed() - memory
+  let grown = Infinity
+  // V8 keeps up to 2 MB of its own for a while; what a connection leaves behind would be there each time, and more of it.
+  for (let round = 0; grown >= 1_000_000 && round < 4; round++) {
+    await openMany(1000)
+    await turns(10)
+    grown = await memoryUsed() - memory
+  }
   t.ok(grown < 1_000_000, `memory has grown by ${grown}`)
   const now = process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap' || name === 'Timeout').length
   t.ok(now <= resources, `${now} timers and sockets, ${resources} before`)
