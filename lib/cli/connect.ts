@@ -19,10 +19,11 @@ export async function connectCommand (args: Arguments, streams: Streams, signal:
     timestamps: args.flag('timestamps'),
     ping: seconds === undefined ? undefined : seconds * 1_000,
     wait: wait === 'forever' ? Infinity : readNumber('--wait', wait ?? '0', 0),
-    outgoing: file === undefined ? undefined : await loadContract(file)
+    outgoing: file === undefined ? undefined : await loadContract(file),
+    signal
   }
   const { stdin, stdout, stderr } = streams
-  if (stdin.isTTY !== true) return await runPipe(target, streams, { ...options, signal })
+  if (stdin.isTTY !== true) return await runPipe(target, streams, options)
   // Messages may go to a file while the prompt stays where it is.
   return await runInteractive(target, { input: stdin, screen: stdout.isTTY === true ? stdout : stderr, messages: stdout }, options)
 }

@@ -4,6 +4,7 @@ import { clearLine, createInterface, cursorTo, moveCursor } from 'node:readline'
 import { complete } from './completion.ts'
 import type { Outgoing } from './contract-file.ts'
 import { describeEnd, ExitCode, exitCodeOf, UsageFault } from './faults.ts'
+import { Outlet } from './outlet.ts'
 import { escapeControls, paint, Printer } from './printer.ts'
 import type { Output, PrinterOptions, Style } from './printer.ts'
 import { Session } from './session.ts'
@@ -16,6 +17,8 @@ export interface InteractiveOptions extends PrinterOptions {
   /** Between pings, in ms. */
   readonly ping: number | undefined
   readonly outgoing: Outgoing | undefined
+  /** Closes it as Ctrl+D does. */
+  readonly signal?: AbortSignal
 }
 
 export interface Terminal {
@@ -29,8 +32,7 @@ export interface Terminal {
 /** Resolves with the exit code. */
 export async function runInteractive (target: Target, { input, screen, messages }: Terminal, options: InteractiveOptions): Promise<ExitCode> {
   const { place, url } = target
-  const { outgoing, ping, timestamps = false } = options
-  const printer = new Printer(messages, { ...options, marks: messages === screen })
+  const { outgoing, ping, signal, timestamps = false } = options
   const screenPrinter = new Printer(screen, { ...options, marks: true })
   const rl = createInterface({
     input,
@@ -62,8 +64,11 @@ export async function runInteractive (target: Target, { input, screen, messages 
       hasPrompt = true
       tell('dim', `connected to ${url.href}${session.protocol === '' ? '' : `, subprotocol ${session.protocol}`}; Ctrl+C closes`)
     },
-    onMessage: (data) => above(() => { printer.print(data) }),
+    onMessage: (data) => above(() => outlet.print(data)),
     onRetry: (retry) => tell('yellow', `${describeEnd(retry, place)}; again in ${Math.round(retry.delay)} ms`)
+  })
+  const outlet = new Outlet(messages, { ...options, marks: messages === screen }, {
+    pause: () => session.pause(), resume: () => session.resume(), onBroken: () => session.abort()
   })
   const pings = ping === undefined ? undefined : setInterval(() => session.ping((latency) => tell('dim', `ping ${latency.toFixed(1)} ms`)), ping)
 
@@ -97,6 +102,7 @@ export async function runInteractive (target: Target, { input, screen, messages 
     if (!isClosing) session.close()
     isClosing = true
   })
+  signal?.addEventListener('abort', () => rl.close())
   // A second one does not wait for the server.
   rl.on('SIGINT', () => isClosing ? session.abort() : rl.close())
 
@@ -105,8 +111,9 @@ export async function runInteractive (target: Target, { input, screen, messages 
   const wasLocal = isClosing
   isClosing = true
   if (hasPrompt) above(() => { hasPrompt = false })
-  else screen.write('\n')
+  else if (wasLocal || rl.line !== '') screen.write('\n')
   rl.close()
+  if (outlet.isBroken) return ExitCode.Fine
   const code = exitCodeOf(end)
   const isAborted = wasLocal && end.error === undefined
   if (isAborted) screen.write(`${paint(screen, 'dim', 'closed')}\n`)

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { defer } from '../client/deferred.ts'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionSettings } from '../connection/connection.ts'
 import { DEFLATE_DEFAULTS, deflateSettings } from '../connection/deflate/settings.ts'
@@ -13,7 +14,8 @@ import { buildResponseHeaders, judgeRequest } from '../protocol/handshake.ts'
 import { readNumber } from './arguments.ts'
 import type { Arguments } from './arguments.ts'
 import { describeError, ExitCode, Failure, UsageFault } from './faults.ts'
-import { escapeControls, Printer } from './printer.ts'
+import { Outlet } from './outlet.ts'
+import { escapeControls } from './printer.ts'
 import type { Streams } from './streams.ts'
 
 const SETTINGS = {
@@ -22,7 +24,7 @@ const SETTINGS = {
 
 const PLAIN_ANSWER = 'This is a WebSocket server (ftws listen).\n'
 
-/** Resolves with the exit code when `signal` has ended it. */
+/** Resolves with the exit code when `signal`, or nobody reading what it prints, has ended it. */
 export async function listenCommand (args: Arguments, { stdout, stderr }: Streams, signal: AbortSignal): Promise<ExitCode> {
   const [portText = ''] = args.positionals
   const port = readNumber('the port', portText, 0)
@@ -30,10 +32,18 @@ export async function listenCommand (args: Arguments, { stdout, stderr }: Stream
   const host = args.text('host') ?? '127.0.0.1'
   const echoes = !args.flag('log')
   const isQuiet = args.flag('quiet')
-  const printer = new Printer(stdout, { json: args.flag('json'), timestamps: args.flag('timestamps') })
   const tell = (text: string): void => { stderr.write(`ftws: ${stderr.isTTY === true ? escapeControls(text) : text}\n`) }
   const connections = new Set<Connection>()
   let count = 0
+  const ended = defer()
+  if (signal.aborted) ended.resolve()
+  signal.addEventListener('abort', () => ended.resolve())
+  const forAll = (call: (connection: Connection) => void) => (): void => { for (const connection of connections) call(connection) }
+  const outlet = new Outlet(stdout, { json: args.flag('json'), timestamps: args.flag('timestamps') }, {
+    pause: forAll((connection) => connection.pause()),
+    resume: forAll((connection) => connection.resume()),
+    onBroken: () => ended.resolve()
+  })
 
   const server = createServer((_request, response) => {
     response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket', connection: 'Upgrade' }).end(PLAIN_ANSWER)
@@ -50,7 +60,8 @@ export async function listenCommand (args: Arguments, { stdout, stderr }: Stream
     })
     connection.start(head, () => {
       connection.on('message', (data: string | Buffer) => {
-        if (!isQuiet) printer.print(data)
+        if (!isQuiet) outlet.print(data)
+        // A client that does not read what comes back is itself read no further.
         if (echoes) connection.send(data)
       })
     })
@@ -61,12 +72,13 @@ export async function listenCommand (args: Arguments, { stdout, stderr }: Stream
   const address = server.address() as AddressInfo // it listens on TCP
   tell(`listening on ws://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}; Ctrl+C ends it`)
 
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve())
-  })
+  await ended.promise
   const closed = new Promise((resolve) => server.close(resolve))
-  for (const connection of connections) connection.close(1001)
+  for (const connection of connections) {
+    // Paused, it would not see the client's answer.
+    connection.resume()
+    connection.close(1001)
+  }
   server.closeAllConnections()
   await Promise.all([closed, ...Array.from(connections, (connection) => new Promise((resolve) => connection.on('close', resolve)))])
   return ExitCode.Fine

@@ -22,6 +22,9 @@ const RUN: Readonly<Record<CommandName, (args: Arguments, streams: Streams, sign
   bench: benchCommand
 }
 
+/** What a stream says whose reader has closed it; all but the first are Windows'. */
+const READER_GONE = ['EPIPE', 'EOF', 'ECONNRESET', 'ECONNABORTED']
+
 async function main (): Promise<ExitCode> {
   const request = readRequest(process.argv.slice(2))
   if (request.kind === 'help') {
@@ -60,9 +63,12 @@ function report (error: unknown): ExitCode {
 }
 
 // Whoever reads this has gone: commands that write for long end by it, and the others are about to.
-process.stdout.on('error', () => {})
+let fault: NodeJS.ErrnoException | undefined
+process.stdout.on('error', (error) => { fault ??= error })
 process.stderr.on('error', () => {})
-const code = await main().catch(report)
+let code = await main().catch(report)
 // A pipe takes what is written in its own time.
 await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))))
+// Anything else has lost what was to be printed.
+if (fault !== undefined && !READER_GONE.includes(fault.code ?? '')) code = report(new Failure(`stdout cannot be written to: ${fault.message}`))
 process.exit(code)

@@ -5,7 +5,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Outgoing } from './contract-file.ts'
 import { describeEnd, describeError, ExitCode, exitCodeOf, UsageFault } from './faults.ts'
-import { Printer } from './printer.ts'
+import { Outlet } from './outlet.ts'
 import type { PrinterOptions } from './printer.ts'
 import { Session } from './session.ts'
 import type { Streams } from './streams.ts'
@@ -28,22 +28,13 @@ export interface PipeOptions extends PrinterOptions {
 export async function runPipe (target: Target, { stdin, stdout, stderr }: Streams, options: PipeOptions): Promise<ExitCode> {
   const { place } = target
   const { outgoing, ping, signal } = options
-  const printer = new Printer(stdout, options)
   const tell = (text: string): void => { stderr.write(`ftws: ${text}\n`) }
   let wasInvalid = false
-  let isRead = true
   const session = new Session(target, {
-    onMessage (data) {
-      if (!printer.print(data)) session.pause()
-    },
+    onMessage: (data) => outlet.print(data),
     onRetry: (retry) => tell(`${describeEnd(retry, place)}; again in ${Math.round(retry.delay)} ms`)
   })
-  stdout.on('drain', () => session.resume())
-  // Whoever read this has enough.
-  stdout.on('error', () => {
-    isRead = false
-    session.abort()
-  })
+  const outlet = new Outlet(stdout, options, { pause: () => session.pause(), resume: () => session.resume(), onBroken: () => session.abort() })
   const pings = ping === undefined ? undefined : setInterval(() => session.ping((latency) => tell(`ping ${latency.toFixed(1)} ms`)), ping)
   signal?.addEventListener('abort', () => session.close())
 
@@ -83,7 +74,7 @@ export async function runPipe (target: Target, { stdin, stdout, stderr }: Stream
 
   const end = await session.closed
   clearInterval(pings)
-  if (!isRead) return ExitCode.Fine
+  if (outlet.isBroken) return ExitCode.Fine
   const code = exitCodeOf(end)
   if (code !== ExitCode.Fine) tell(describeEnd(end, place))
   if (unsent > 0) tell(`${unsent} ${unsent === 1 ? 'message was' : 'messages were'} not sent, or not all of it`)

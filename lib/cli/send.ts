@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Arguments } from './arguments.ts'
 import { loadContract } from './contract-file.ts'
 import { describeEnd, ExitCode, exitCodeOf, Failure } from './faults.ts'
-import { Printer } from './printer.ts'
+import { Outlet } from './outlet.ts'
 import { Session } from './session.ts'
 import type { Streams } from './streams.ts'
 import { readTarget } from './target.ts'
@@ -20,16 +20,18 @@ export async function sendCommand (args: Arguments, { stdout }: Streams, signal:
     for (const message of messages) check(message)
   }
 
-  const printer = new Printer(stdout, { json: args.flag('json'), timestamps: args.flag('timestamps') })
   let count = 0
   const answered = new AbortController()
   const session = new Session(target, {
     onMessage (data) {
       if (count >= wanted) return
-      printer.print(data)
+      outlet.print(data)
       count++
       if (count === wanted) answered.abort()
     }
+  })
+  const outlet = new Outlet(stdout, { json: args.flag('json'), timestamps: args.flag('timestamps') }, {
+    pause: () => session.pause(), resume: () => session.resume(), onBroken: () => session.abort()
   })
   signal.addEventListener('abort', () => session.close())
   let taken = 0
@@ -55,6 +57,7 @@ export async function sendCommand (args: Arguments, { stdout }: Streams, signal:
   const end = await session.closed
   clearTimeout(timer)
 
+  if (outlet.isBroken) return ExitCode.Fine
   const code = exitCodeOf(end)
   if (code !== ExitCode.Fine) throw new Failure(describeEnd(end, target.place), code)
   if (taken < messages.length) throw new Failure(`${messages.length - taken} of ${messages.length} messages were not sent: ${describeEnd(end, target.place)}`)

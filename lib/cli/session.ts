@@ -86,10 +86,11 @@ export class Session {
     if (this.isOpen) this.#wire?.ping(onPong)
   }
 
-  /** Closes for good; what the server has sent before it hears of it still comes. */
+  /** Closes for good; what the server has sent before it hears of it still comes, and is not held back: that the server waits for. */
   close (): void {
     if (this.#isClosing) return
     this.#isClosing = true
+    this.resume()
     if (this.isOpen) this.#wire?.closeAfterDelivery(1000)
     else this.#link.close(1000, '')
   }
@@ -99,8 +100,9 @@ export class Session {
     this.#link.abort(undefined)
   }
 
+  /** Holds the server back, as long as it does not close. */
   pause (): void {
-    this.#wire?.pause()
+    if (!this.#isClosing) this.#wire?.pause()
   }
 
   resume (): void {

@@ -4,7 +4,7 @@ import { checkNode, NodeWire } from '../client/node-wire.ts'
 import type { TopicPlace } from '../client/types.ts'
 import type { Arguments } from './arguments.ts'
 import { describeEnd, describeError, ExitCode, exitCodeOf, Failure, UsageFault } from './faults.ts'
-import { Printer } from './printer.ts'
+import { Outlet } from './outlet.ts'
 import type { Streams } from './streams.ts'
 import { readTarget } from './target.ts'
 
@@ -14,22 +14,22 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   const [, topic = ''] = args.positionals
   const since = readPlace(args.text('since'))
   const most = args.integer('count', Infinity, 1)
-  const printer = new Printer(stdout, { json: args.flag('json'), timestamps: args.flag('timestamps') })
   const tell = (text: string): void => { stderr.write(`ftws: ${text}\n`) }
 
   let place = since
   let count = 0
+  let wire: NodeWire | undefined
   const client = new Client(target.contract, target.options, {
     origin: undefined,
     check: checkNode,
-    open: (wireTarget, events, options) => new NodeWire(wireTarget, {
+    open: (wireTarget, events, options) => (wire = new NodeWire(wireTarget, {
       ...events,
       onMessage (data) {
         // The client keeps places for itself, and this tells the last one.
-        if (count < most) place = findPlace(data, topic, place)
+        if (count < most && !outlet.isBroken) place = findPlace(data, topic, place)
         events.onMessage(data)
       }
-    }, options)
+    }, options))
   })
   client.on('reconnecting', (retry: Parameters<typeof describeEnd>[0] & { readonly delay: number }) => {
     tell(`${describeEnd(retry, target.place)}; again in ${Math.round(retry.delay)} ms`)
@@ -39,14 +39,23 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   client.on('error', () => {})
   // What is no message of the topic.
   client.on('message', () => {})
-  signal.addEventListener('abort', () => client.close())
-  stdout.on('error', () => client.close())
+  const close = (): void => {
+    // Paused, it would not see the server's answer.
+    wire?.resume()
+    client.close()
+  }
+  const outlet = new Outlet(stdout, { json: args.flag('json'), timestamps: args.flag('timestamps') }, {
+    pause: () => wire?.pause(),
+    resume: () => wire?.resume(),
+    onBroken: close
+  })
+  signal.addEventListener('abort', close)
 
   const listener = (message: unknown): void => {
     if (count >= most) return
-    printer.print(JSON.stringify(message))
+    outlet.print(JSON.stringify(message))
     count++
-    if (count >= most) client.close()
+    if (count >= most) close()
   }
   let refusal: unknown
   client.subscribe(topic, listener, { since }).then(
@@ -56,12 +65,13 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   function refuse (error: unknown): void {
     if (client.state === 'closed') return
     refusal = error
-    client.close()
+    close()
   }
 
   const end = await client.closed
   if (place !== undefined) tell(`to go on from here: --since ${place.epoch}:${place.offset}`)
   if (refusal !== undefined) throw new Failure(describeError(refusal, target.place))
+  if (outlet.isBroken) return ExitCode.Fine
   const code = exitCodeOf(end)
   if (code !== ExitCode.Fine) throw new Failure(describeEnd(end, target.place), code)
   if (count < most && most !== Infinity && !signal.aborted) throw new Failure(`${count} of ${most} messages came before the end: ${describeEnd(end, target.place)}`)

@@ -81,6 +81,23 @@ t.test('messages go elsewhere, without marks', async (t) => {
   t.notMatch(hand.screen.text, /hello/)
 })
 
+t.test('nobody reads the messages, and a signal', async (t) => {
+  const { url } = await serveEcho(t)
+  const messages = new FakeOutput()
+  const hand = sit(`${url}/greet`, {}, messages)
+  await messages.until(/hello/)
+  messages.destroy(new Error('EPIPE'))
+  t.equal(await hand.code, 0)
+  t.ok(hand.screen.text.endsWith('\x1b[J'), 'the prompt is gone')
+
+  const ending = new AbortController()
+  const ended = sit(`${url}/greet`, { signal: ending.signal })
+  await ended.screen.until(/hello/)
+  ending.abort()
+  t.equal(await ended.code, 0)
+  t.match(ended.screen.text, /closed\n$/)
+})
+
 t.test('the server\'s end, and a refusal', async (t) => {
   const { url } = await serveEcho(t)
   const hand = sit(`${url}/close/4001`)
@@ -90,7 +107,7 @@ t.test('the server\'s end, and a refusal', async (t) => {
   t.match(hand.screen.text, /closed by the server: 4001 as asked\n$/)
   const refused = sit(`${url}/refuse`)
   t.equal(await refused.code, 1)
-  t.match(refused.screen.text, /refused the handshake: 401 Unauthorized: who are you\?\n$/)
+  t.match(refused.screen.text, /^127\.0\.0\.1:\d+ refused the handshake: 401 Unauthorized: who are you\?\n$/)
 })
 
 t.test('without a connection nothing is sent, and it comes back', async (t) => {

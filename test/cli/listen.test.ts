@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { readRequest } from '../../lib/cli/arguments.ts'
 import { listenCommand } from '../../lib/cli/listen.ts'
+import { until } from '../helpers/app.ts'
 import { pipeStreams } from '../helpers/cli.ts'
 import type { FakeStreams } from '../helpers/cli.ts'
 
@@ -72,6 +73,30 @@ t.test('a subprotocol, compression, quiet', async (t) => {
   t.equal(String((await once(socket, 'message'))[0]), text)
   t.equal(stdout.text, '')
   socket.terminate()
+})
+
+t.test('nobody reads what is printed', async (t) => {
+  const { url, stdout, code } = await listen(t)
+  const socket = await open(url)
+  socket.send('hello')
+  await stdout.until(/hello/)
+  stdout.destroy(new Error('EPIPE'))
+  t.equal((await once(socket, 'close'))[0], 1001)
+  t.equal(await code, 0)
+})
+
+t.test('a reader that is slow holds the clients back', async (t) => {
+  const { url, stdout } = await listen(t, '--log')
+  stdout.pause()
+  const socket = await open(url)
+  for (let count = 0; count < 20_000; count++) socket.send('x'.repeat(999))
+  await until(() => stdout.writableNeedDrain)
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  t.ok(stdout.writableLength < 1_000_000, `${stdout.writableLength} bytes wait, not all`)
+  t.ok(socket.bufferedAmount > 0)
+  stdout.resume()
+  await until(() => stdout.text.length === 20_000_000)
+  t.equal(socket.bufferedAmount, 0)
 })
 
 t.test('what is no handshake', async (t) => {

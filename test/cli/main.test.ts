@@ -1,5 +1,5 @@
 // `ftws` as a process: what it prints where, and how it ends.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { Cli } from '../helpers/cli.ts'
 import { serveEcho } from '../helpers/echo-app.ts'
@@ -55,4 +55,11 @@ t.test('a reader that has had enough', async (t) => {
   cli.child.stdout?.destroy()
   cli.write('second\n')
   t.match(await cli.end(), { exitCode: 0, stderr: '' })
+})
+
+t.test('a stdout that takes nothing', { skip: existsSync('/dev/full') ? false : 'no /dev/full' }, async (t) => {
+  const { url } = await serveEcho(t)
+  for (const args of [['--help'], ['connect', `${url}/greet`]]) {
+    t.match(await new Cli(t, args, { stdout: '/dev/full' }).end(), { exitCode: 1, stderr: /^ftws: stdout cannot be written to: ENOSPC/ }, args.join(' '))
+  }
 })

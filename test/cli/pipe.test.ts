@@ -92,20 +92,34 @@ t.test('nobody reads any more', async (t) => {
 })
 
 t.test('a reader that is slow holds the server back', async (t) => {
-  const { url, app } = await serveEcho(t)
+  const { url, app, received } = await serveEcho(t)
   const { stdin, stderr } = pipeStreams()
   const stdout = new PassThrough({ highWaterMark: 1_024 })
   const code = runPipe(toTarget(`${url}/echo`), { stdin, stdout, stderr }, PLAIN)
   const line = `${'x'.repeat(999)}\n`
-  stdin.end(line.repeat(200))
-  await until(() => stdout.writableNeedDrain)
+  stdin.write(line.repeat(200))
+  await until(() => stdout.writableNeedDrain && received.length >= 100)
   t.ok(stdout.writableLength < 100_000, `${stdout.writableLength} bytes wait, not all`)
   let length = 0
   stdout.on('data', (chunk: Buffer) => { length += chunk.length })
+  stdin.end()
   t.equal(await code, 0)
   await until(() => length >= 200_000)
   t.equal(length, 200_000)
   await app.close()
+})
+
+t.test('one that is slower than the server waits at the end loses nothing', async (t) => {
+  const { url } = await serveEcho(t)
+  const { stdin, stderr } = pipeStreams()
+  const stdout = new PassThrough({ highWaterMark: 1_024 })
+  const code = runPipe(toTarget(`${url}/echo`), { stdin, stdout, stderr }, PLAIN)
+  stdin.write(`${'x'.repeat(999)}\n`.repeat(200))
+  await until(() => stdout.writableNeedDrain)
+  stdin.end()
+  t.equal(await code, 0, 'nobody has read a byte')
+  stdout.end()
+  t.equal((await stdout.toArray()).join('').length, 200_000)
 })
 
 t.test('with --reconnect what is read meanwhile waits', async (t) => {

@@ -1,19 +1,23 @@
 // `ftws send`.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { readRequest } from '../../lib/cli/arguments.ts'
 import { sendCommand } from '../../lib/cli/send.ts'
 import { until } from '../helpers/app.ts'
-import { pipeStreams } from '../helpers/cli.ts'
+import { FakeOutput, pipeStreams } from '../helpers/cli.ts'
 import { serveEcho } from '../helpers/echo-app.ts'
 
-async function send (...argv: string[]): Promise<{ code: number, stdout: string }> {
+function start (argv: string[], stdout: PassThrough): Promise<number> {
   const request = readRequest(['send', ...argv])
   if (request.kind !== 'run') throw new Error(request.kind)
-  const streams = pipeStreams('')
-  const code = await sendCommand(request.args, streams, new AbortController().signal)
-  return { code, stdout: streams.stdout.text }
+  return sendCommand(request.args, { ...pipeStreams(''), stdout }, new AbortController().signal)
+}
+
+async function send (...argv: string[]): Promise<{ code: number, stdout: string }> {
+  const stdout = new FakeOutput()
+  return { code: await start(argv, stdout), stdout: stdout.text }
 }
 
 t.test('all arguments, in order, and no answer is waited for', async (t) => {
@@ -33,6 +37,21 @@ t.test('too few answers', async (t) => {
   const { url } = await serveEcho(t)
   await t.rejects(send('--wait', '2', '--timeout', '50', `${url}/echo`, 'a'), { name: 'Failure', message: '1 of 2 messages came in 50 ms', exitCode: 1 })
   await t.rejects(send('--wait', '2', `${url}/close/1000`, 'a'), { message: /^0 of 2 messages came before the end: closed by the server: 1000/ })
+})
+
+t.test('who reads the answers has enough, or is slow', async (t) => {
+  const { url, received } = await serveEcho(t)
+  const gone = new FakeOutput()
+  gone.once('data', () => gone.destroy(new Error('EPIPE')))
+  t.equal(await start(['--wait', '4', `${url}/greet`, 'a'], gone), 0)
+  const slow = new PassThrough({ highWaterMark: 1_024 })
+  const messages = Array.from({ length: 1_000 }, () => 'x'.repeat(999))
+  const code = start(['--wait', '1000', `${url}/echo`, ...messages], slow)
+  await until(() => received.length === messages.length)
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  t.ok(slow.writableLength < 300_000, `${slow.writableLength} bytes wait, not all`)
+  slow.resume()
+  t.equal(await code, 0)
 })
 
 t.test('it fails', async (t) => {

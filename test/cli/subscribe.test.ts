@@ -1,20 +1,35 @@
 // `ftws subscribe`, against the control protocol by hand and by the plugin.
+import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
 import { readRequest } from '../../lib/cli/arguments.ts'
 import { findPlace, readPlace, subscribeCommand } from '../../lib/cli/subscribe.ts'
+import type { Streams } from '../../lib/cli/streams.ts'
 import { defineTopic } from '../../lib/contract.ts'
 import { makeApp, until } from '../helpers/app.ts'
-import { pipeStreams } from '../helpers/cli.ts'
+import { FakeOutput, pipeStreams } from '../helpers/cli.ts'
 import type { FakeStreams } from '../helpers/cli.ts'
 import { ControlServer } from '../helpers/control-server.ts'
 
-function subscribe (...argv: string[]): FakeStreams & { code: Promise<number>, ending: AbortController } {
+interface Subscribed {
+  readonly code: Promise<number>
+  readonly ending: AbortController
+}
+
+function subscribe (...argv: string[]): FakeStreams & Subscribed {
+  const streams = pipeStreams('')
+  return { ...streams, ...run(streams, argv) }
+}
+
+function subscribeTo (stdout: PassThrough, ...argv: string[]): Subscribed {
+  return run({ ...pipeStreams(''), stdout }, argv)
+}
+
+function run (streams: Streams, argv: string[]): Subscribed {
   const request = readRequest(['subscribe', ...argv])
   if (request.kind !== 'run') throw new Error(request.kind)
-  const streams = pipeStreams('')
   const ending = new AbortController()
-  return { ...streams, ending, code: subscribeCommand(request.args, streams, ending.signal) }
+  return { ending, code: subscribeCommand(request.args, streams, ending.signal) }
 }
 
 t.test('messages until there are enough, and the place to go on from', async (t) => {
@@ -77,6 +92,24 @@ t.test('a topic of the plugin', async (t) => {
   t.equal(await code, 0)
   clearInterval(timer)
   t.equal(stdout.text, '{"text":"it rains"}\n')
+})
+
+t.test('a reader that is slow holds the server back, and one that has gone ends it', async (t) => {
+  const server = await ControlServer.start(t, { plugin: { maxBufferedAmount: 100_000_000 } })
+  const stdout = new FakeOutput()
+  const slow = new PassThrough({ highWaterMark: 1_024 })
+  const [held, gone] = [slow, stdout].map((output) => subscribeTo(output, '--count', '10000', server.url, 'news'))
+  await until(() => server.controls.length === 2)
+  for (let count = 0; count < 5_000; count++) server.publish('news', 'x'.repeat(997))
+  await until(() => stdout.text.length > 4_900_000)
+  t.ok(slow.writableLength + slow.readableLength < 1_000_000, `${slow.writableLength} bytes wait, not all`)
+  stdout.destroy(new Error('EPIPE'))
+  t.equal(await gone?.code, 0)
+  let length = 0
+  slow.on('data', (chunk: Buffer) => { length += chunk.length })
+  await until(() => length === 5_000_000)
+  held?.ending.abort()
+  t.equal(await held?.code, 0)
 })
 
 t.test('places', async (t) => {

@@ -2,7 +2,7 @@
 // modules, terminals or not.
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
@@ -19,6 +19,13 @@ export interface CliOutcome {
   readonly stderr: string
 }
 
+export interface CliOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly terminal?: boolean
+  /** A file, in place of a pipe that is kept. */
+  readonly stdout?: string
+}
+
 export class Cli {
   readonly child: ChildProcess
   stdout = ''
@@ -26,16 +33,18 @@ export class Cli {
   readonly #ended: Promise<CliOutcome>
 
   /** Starts it; it is gone when the test ends. */
-  constructor (t: Test, args: readonly string[], { env = {}, terminal = false }: { env?: Record<string, string>, terminal?: boolean } = {}) {
+  constructor (t: Test, args: readonly string[], { env = {}, terminal = false, stdout }: CliOptions = {}) {
     const inherited = Object.entries(process.env).filter(([name]) => !['NODE_OPTIONS', 'FORCE_COLOR', 'NO_COLOR'].includes(name))
     const command = [process.execPath, MAIN, ...args]
     const [file = '', ...rest] = terminal ? ['/usr/bin/script', '-qec', command.map((part) => `'${part}'`).join(' '), '/dev/null'] : command
-    const child = spawn(file, rest, { env: { ...Object.fromEntries(inherited), TERM: 'xterm', ...env } })
+    const output = stdout === undefined ? 'pipe' : openSync(stdout, 'w')
+    const child = spawn(file, rest, { env: { ...Object.fromEntries(inherited), TERM: 'xterm', ...env }, stdio: ['pipe', output, 'pipe'] })
+    if (typeof output === 'number') closeSync(output)
     this.child = child
     t.teardown(() => { child.kill('SIGKILL') })
-    child.stdout.setEncoding('utf8').on('data', (text: string) => { this.stdout += text })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { this.stderr += text })
-    child.stdin.on('error', () => {})
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.stdout += text })
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.stderr += text })
+    child.stdin?.on('error', () => {})
     this.#ended = new Promise((resolve) => child.on('close', (exitCode) => resolve({ exitCode, stdout: this.stdout, stderr: this.stderr })))
   }
 
