@@ -42,7 +42,8 @@ const OUTPUT: OptionRows = {
 }
 
 const CONTRACT: OptionRows = {
-  contract: { type: 'string', value: '<file>', help: "check messages by a contract's `receive` schema before they are sent" }
+  contract: { type: 'string', value: '<file>', help: 'check messages by a contract: before they are sent, and as they come' },
+  strict: { type: 'boolean', help: 'with --contract: end with 1 when one comes that does not fit' }
 }
 
 const HELP: OptionRows = { help: { type: 'boolean', short: 'h', help: 'print this' } }
@@ -94,6 +95,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandRow>> = {
       ...RECONNECT,
       ...OUTPUT,
       since: { type: 'string', value: '<epoch:offset>', help: 'begin behind this place in the history' },
+      ...CONTRACT,
+      contract: { type: 'string', value: '<file>', help: "check messages by the topic's schema, which the file exports" },
       count: { type: 'string', short: 'n', value: '<n>', help: 'end when so many have come' },
       ...HELP
     },

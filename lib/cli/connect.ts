@@ -1,7 +1,7 @@
 // `ftws connect`: by hand where stdin is a terminal, else in a pipe.
 import { readNumber } from './arguments.ts'
 import type { Arguments } from './arguments.ts'
-import { loadContract } from './contract-file.ts'
+import { loadContract, readContract } from './contract-file.ts'
 import type { ExitCode } from './faults.ts'
 import { runInteractive } from './interactive.ts'
 import { runPipe } from './pipe.ts'
@@ -13,13 +13,13 @@ export async function connectCommand (args: Arguments, streams: Streams, signal:
   const target = readTarget(args)
   const seconds = args.number('ping', undefined, 0.001)
   const wait = args.text('wait')
-  const file = args.text('contract')
   const options = {
     json: args.flag('json'),
     timestamps: args.flag('timestamps'),
     ping: seconds === undefined ? undefined : seconds * 1_000,
     wait: wait === 'forever' ? Infinity : readNumber('--wait', wait ?? '0', 0),
-    outgoing: file === undefined ? undefined : await loadContract(file),
+    rules: await readContract(args, loadContract),
+    strict: args.flag('strict'),
     signal
   }
   const { stdin, stdout, stderr } = streams

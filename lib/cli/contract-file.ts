@@ -1,16 +1,20 @@
-// The contract that --contract names: its file loaded, its messages checked and listed. Owns what of a file is a contract.
+// What --contract names: its file loaded, messages checked and listed. Owns what of a file is a contract, or a topic.
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { ClientValidator } from '../client/types.ts'
-import type { WebSocketContract } from '../contract.ts'
+import type { Topic, WebSocketContract } from '../contract.ts'
+import type { Arguments } from './arguments.ts'
 import { UsageFault } from './faults.ts'
+import type { Judge } from './incoming.ts'
 
-/** What a client may send by a contract. */
-export interface Outgoing {
-  /** @throws {UsageFault} for a message that is no JSON, or does not fit */
+/** What a contract says of messages. Those whose `type` begins with `ws:` are the server's own, and fit any. */
+export interface MessageRules {
+  /** Looks at one that is to be sent. @throws {UsageFault} for what is no JSON, or does not fit */
   check (text: string): void
-  /** An example of each type of message, as JSON: for completion. */
+  /** Looks at one that came. */
+  readonly judge: Judge
+  /** An example of each type of message that may be sent, as JSON: for completion. */
   readonly examples: readonly string[]
 }
 
@@ -26,31 +30,76 @@ interface AnySchema {
 
 const EMPTY: Readonly<Record<string, unknown>> = { string: '', number: 0, integer: 0, boolean: false, array: [], null: null }
 
+/** Loads what --contract names. @throws {UsageFault} also for --strict without it */
+export async function readContract<T> (args: Arguments, load: (path: string) => Promise<T>): Promise<T | undefined> {
+  const path = args.text('contract')
+  if (path !== undefined) return await load(path)
+  if (args.flag('strict')) throw new UsageFault('--strict needs --contract')
+  return undefined
+}
+
 /** @throws {UsageFault} */
-export async function loadContract (path: string): Promise<Outgoing> {
+export async function loadContract (path: string): Promise<MessageRules> {
   const { contract, name } = findContract(await load(path), path)
-  const schema = contract.schema?.websocket?.receive
-  if (schema === undefined) throw new UsageFault(`${path}: ${name} has no schema.websocket.receive to check messages by`)
-  if (typeof schema !== 'object' || schema === null || !(Symbol.for('TypeBox.Kind') in schema)) {
-    throw new UsageFault(`${path}: ${name}.schema.websocket.receive is not made by @sinclair/typebox 0.34`)
-  }
-  const validate = await loadTypeBox()
+  const { receive, send } = contract.schema?.websocket ?? {}
+  if (receive === undefined && send === undefined) throw new UsageFault(`${path}: ${name} has no schema.websocket.receive or send to check messages by`)
+  const checkSent = await makeCheck(receive, `${path}: ${name}.schema.websocket.receive`)
+  const checkCame = await makeCheck(send, `${path}: ${name}.schema.websocket.send`)
+  const takesBinary = (contract.websocket as { readonly binary?: boolean } | undefined)?.binary === true // `true` has no such property
   return {
-    examples: listExamples(schema),
+    examples: receive === undefined ? [] : listExamples(receive as object), // as makeCheck has seen
     check (text) {
-      let message: unknown
-      try {
-        message = JSON.parse(text)
-      } catch (error) {
-        throw new UsageFault(`invalid message: not JSON: ${(error as Error).message}`) // JSON.parse throws SyntaxErrors
-      }
-      try {
-        validate(schema, message, 'INVALID_SEND')
-      } catch (error) {
-        throw new UsageFault(`invalid message: ${(error as Error).message.replace(/^invalid send: /, '')}`) // the validator's
-      }
+      const fault = judgeText(text, checkSent)
+      if (fault !== undefined) throw new UsageFault(`invalid message: ${fault}`)
+    },
+    judge (message) {
+      if (typeof message === 'string') return judgeText(message, checkCame)
+      return takesBinary || send === undefined ? undefined : 'bytes, and not JSON'
     }
   }
+}
+
+/** Finds what a file says of the messages of a topic. @throws {UsageFault} also if that is nothing */
+export async function loadTopic (path: string, topic: string): Promise<Judge> {
+  const topics = Object.values(await load(path)).filter(isTopic)
+  const names = topics.map(({ name }) => name)
+  if (topics.length === 0) throw new UsageFault(`--contract: ${path} exports no topic: an object with a \`name\`, as defineTopic makes it`)
+  const found = topics.find(({ name }) => name === topic) ?? topics.find(({ name }) => isNamedBy(topic, name))
+  if (found === undefined) throw new UsageFault(`--contract: ${path} has no topic for ${topic}, only ${names.join(', ')}`)
+  if (found.schema === undefined) throw new UsageFault(`${path}: ${found.name} has no schema to check messages by`)
+  const check = await makeCheck(found.schema, `${path}: the schema of ${found.name}`)
+  return (message) => check(JSON.parse(String(message))) // as subscribe prints it
+}
+
+/** Says what is wrong with a value, if anything is. */
+type Check = (value: unknown) => string | undefined
+
+/** @param what - names the schema, where it is not one that can be used */
+async function makeCheck (schema: unknown, what: string): Promise<Check> {
+  if (schema === undefined) return () => undefined
+  if (typeof schema !== 'object' || schema === null || !(Symbol.for('TypeBox.Kind') in schema)) {
+    throw new UsageFault(`${what} is not made by @sinclair/typebox 0.34`)
+  }
+  const validate = await loadTypeBox()
+  return (value) => {
+    try {
+      validate(schema, value, 'INVALID_MESSAGE')
+      return undefined
+    } catch (error) {
+      return (error as Error).message.replace(/^invalid message: /, '') // the validator's
+    }
+  }
+}
+
+function judgeText (text: string, check: Check): string | undefined {
+  let message: unknown
+  try {
+    message = JSON.parse(text)
+  } catch (error) {
+    return `not JSON: ${(error as Error).message}` // JSON.parse throws SyntaxErrors
+  }
+  const type = (message as { readonly type?: unknown } | null)?.type // which no string or number has
+  return typeof type === 'string' && type.startsWith('ws:') ? undefined : check(message)
 }
 
 /** Lists an example of each message, with what it must have. */
@@ -92,6 +141,17 @@ function findContract (module: Readonly<Record<string, unknown>>, path: string):
   if (first === undefined) throw new UsageFault(`--contract: ${path} exports no contract: an object with a \`url\`, as defineWebSocket makes it`)
   if (found.length > 1) throw new UsageFault(`--contract: ${path} exports several contracts, ${found.map(({ name }) => name).join(', ')}: make one of them the default export`)
   return first
+}
+
+function isTopic (value: unknown): value is Topic {
+  return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string' && !isContract(value)
+}
+
+/** Tells whether a topic's name may have been made of this one, which has parameters. */
+function isNamedBy (topic: string, name: string): boolean {
+  const segments = topic.split('/')
+  const parts = name.split('/')
+  return segments.length === parts.length && parts.every((part, index) => part.startsWith(':') || part === segments[index])
 }
 
 function isContract (value: unknown): value is WebSocketContract {

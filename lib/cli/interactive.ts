@@ -2,8 +2,9 @@
 // Owns the prompt.
 import { clearLine, createInterface, cursorTo, moveCursor } from 'node:readline'
 import { complete } from './completion.ts'
-import type { Outgoing } from './contract-file.ts'
+import type { MessageRules } from './contract-file.ts'
 import { describeEnd, ExitCode, exitCodeOf, UsageFault } from './faults.ts'
+import { Incoming } from './incoming.ts'
 import { Outlet } from './outlet.ts'
 import { escapeControls, paint, Printer } from './printer.ts'
 import type { Output, PrinterOptions, Style } from './printer.ts'
@@ -16,7 +17,9 @@ const HISTORY = 1_000
 export interface InteractiveOptions extends PrinterOptions {
   /** Between pings, in ms. */
   readonly ping: number | undefined
-  readonly outgoing: Outgoing | undefined
+  readonly rules: MessageRules | undefined
+  /** What comes and does not fit `rules` is the end. */
+  readonly strict: boolean
   /** Closes it as Ctrl+D does. */
   readonly signal?: AbortSignal
 }
@@ -32,7 +35,7 @@ export interface Terminal {
 /** Resolves with the exit code. */
 export async function runInteractive (target: Target, { input, screen, messages }: Terminal, options: InteractiveOptions): Promise<ExitCode> {
   const { place, url } = target
-  const { outgoing, ping, signal, timestamps = false } = options
+  const { rules, ping, signal, timestamps = false } = options
   const screenPrinter = new Printer(screen, { ...options, marks: true })
   const rl = createInterface({
     input,
@@ -41,7 +44,7 @@ export async function runInteractive (target: Target, { input, screen, messages 
     historySize: HISTORY,
     removeHistoryDuplicates: true,
     prompt: paint(screen, 'cyan', '> '),
-    completer: (line: string) => complete(line, outgoing?.examples ?? [])
+    completer: (line: string) => complete(line, rules?.examples ?? [])
   })
   let hasPrompt = false
   let isClosing = false
@@ -64,9 +67,13 @@ export async function runInteractive (target: Target, { input, screen, messages 
       hasPrompt = true
       tell('dim', `connected to ${url.href}${session.protocol === '' ? '' : `, subprotocol ${session.protocol}`}; Ctrl+C closes`)
     },
-    onMessage: (data) => above(() => outlet.print(data)),
+    onMessage (data) {
+      above(() => outlet.print(data))
+      incoming.look(data)
+    },
     onRetry: (retry) => tell('yellow', `${describeEnd(retry, place)}; again in ${Math.round(retry.delay)} ms`)
   })
+  const incoming = new Incoming({ judge: rules?.judge, isStrict: options.strict, tell: (text) => tell('yellow', text), onRefused: () => rl.close() })
   const outlet = new Outlet(messages, { ...options, marks: messages === screen }, {
     pause: () => session.pause(), resume: () => session.resume(), onBroken: () => session.abort()
   })
@@ -78,7 +85,7 @@ export async function runInteractive (target: Target, { input, screen, messages 
     hasPrompt = false
     if (line.trim() !== '') {
       try {
-        outgoing?.check(line)
+        rules?.check(line)
         if (timestamps) {
           // In place of what was typed, as far as that was one row.
           if (line.length + 2 < (screen.columns || 80)) {
@@ -114,7 +121,7 @@ export async function runInteractive (target: Target, { input, screen, messages 
   else if (wasLocal || rl.line !== '') screen.write('\n')
   rl.close()
   if (outlet.isBroken) return ExitCode.Fine
-  const code = exitCodeOf(end)
+  const code = incoming.isRefused ? ExitCode.Failed : exitCodeOf(end)
   const isAborted = wasLocal && end.error === undefined
   if (isAborted) screen.write(`${paint(screen, 'dim', 'closed')}\n`)
   else screen.write(`${paint(screen, code === ExitCode.Fine ? 'dim' : 'red', escapeControls(describeEnd(end, place)))}\n`)

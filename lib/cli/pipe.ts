@@ -3,8 +3,9 @@
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Outgoing } from './contract-file.ts'
+import type { MessageRules } from './contract-file.ts'
 import { describeEnd, describeError, ExitCode, exitCodeOf, UsageFault } from './faults.ts'
+import { Incoming } from './incoming.ts'
 import { Outlet } from './outlet.ts'
 import type { PrinterOptions } from './printer.ts'
 import { Session } from './session.ts'
@@ -19,7 +20,9 @@ export interface PipeOptions extends PrinterOptions {
   readonly wait: number
   /** Between pings, in ms. */
   readonly ping: number | undefined
-  readonly outgoing: Outgoing | undefined
+  readonly rules: MessageRules | undefined
+  /** What comes and does not fit `rules` is the end. */
+  readonly strict: boolean
   /** Ends it as the end of stdin does, at once. */
   readonly signal?: AbortSignal
 }
@@ -27,13 +30,17 @@ export interface PipeOptions extends PrinterOptions {
 /** Resolves with the exit code. */
 export async function runPipe (target: Target, { stdin, stdout, stderr }: Streams, options: PipeOptions): Promise<ExitCode> {
   const { place } = target
-  const { outgoing, ping, signal } = options
+  const { rules, ping, signal } = options
   const tell = (text: string): void => { stderr.write(`ftws: ${text}\n`) }
   let wasInvalid = false
   const session = new Session(target, {
-    onMessage: (data) => outlet.print(data),
+    onMessage (data) {
+      outlet.print(data)
+      incoming.look(data)
+    },
     onRetry: (retry) => tell(`${describeEnd(retry, place)}; again in ${Math.round(retry.delay)} ms`)
   })
+  const incoming = new Incoming({ judge: rules?.judge, isStrict: options.strict, tell, onRefused: () => session.close() })
   const outlet = new Outlet(stdout, options, { pause: () => session.pause(), resume: () => session.resume(), onBroken: () => session.abort() })
   const pings = ping === undefined ? undefined : setInterval(() => session.ping((latency) => tell(`ping ${latency.toFixed(1)} ms`)), ping)
   signal?.addEventListener('abort', () => session.close())
@@ -45,7 +52,7 @@ export async function runPipe (target: Target, { stdin, stdout, stderr }: Stream
     for await (const line of readLines(stdin)) {
       number++
       try {
-        outgoing?.check(line)
+        rules?.check(line)
       } catch (error) {
         if (!(error instanceof UsageFault)) throw error
         wasInvalid = true
@@ -78,8 +85,10 @@ export async function runPipe (target: Target, { stdin, stdout, stderr }: Stream
   const code = exitCodeOf(end)
   if (code !== ExitCode.Fine) tell(describeEnd(end, place))
   if (unsent > 0) tell(`${unsent} ${unsent === 1 ? 'message was' : 'messages were'} not sent, or not all of it`)
-  if (code === ExitCode.Fine && wasInvalid) return ExitCode.Usage
-  return unsent > 0 && code === ExitCode.Fine ? ExitCode.Failed : code
+  if (code !== ExitCode.Fine) return code
+  if (incoming.isRefused) return ExitCode.Failed
+  if (wasInvalid) return ExitCode.Usage
+  return unsent > 0 ? ExitCode.Failed : ExitCode.Fine
 }
 
 /** Reads lines as they come, the last one too where nothing ends it. Not readline's: that takes U+2028, which JSON may have, for an end. */

@@ -1,24 +1,22 @@
 // `ftws send`: messages out, some back if wanted, and the end.
 import { once } from 'node:events'
 import type { Arguments } from './arguments.ts'
-import { loadContract } from './contract-file.ts'
+import { loadContract, readContract } from './contract-file.ts'
 import { describeEnd, ExitCode, exitCodeOf, Failure } from './faults.ts'
+import { Incoming } from './incoming.ts'
 import { Outlet } from './outlet.ts'
 import { Session } from './session.ts'
 import type { Streams } from './streams.ts'
 import { readTarget } from './target.ts'
 
 /** @throws {UsageFault} before anything is sent, if one of the messages does not fit */
-export async function sendCommand (args: Arguments, { stdout }: Streams, signal: AbortSignal): Promise<ExitCode> {
+export async function sendCommand (args: Arguments, { stdout, stderr }: Streams, signal: AbortSignal): Promise<ExitCode> {
   const target = readTarget(args)
   const [, ...messages] = args.positionals
   const wanted = args.integer('wait', 0)
   const timeout = args.number('timeout', 30_000, 1)
-  const file = args.text('contract')
-  if (file !== undefined) {
-    const { check } = await loadContract(file)
-    for (const message of messages) check(message)
-  }
+  const rules = await readContract(args, loadContract)
+  for (const message of messages) rules?.check(message)
 
   let count = 0
   const answered = new AbortController()
@@ -27,8 +25,15 @@ export async function sendCommand (args: Arguments, { stdout }: Streams, signal:
       if (count >= wanted) return
       outlet.print(data)
       count++
+      incoming.look(data)
       if (count === wanted) answered.abort()
     }
+  })
+  const incoming = new Incoming({
+    judge: rules?.judge,
+    isStrict: args.flag('strict'),
+    tell: (text) => { stderr.write(`ftws: ${text}\n`) },
+    onRefused: () => session.close()
   })
   const outlet = new Outlet(stdout, { json: args.flag('json'), timestamps: args.flag('timestamps') }, {
     pause: () => session.pause(), resume: () => session.resume(), onBroken: () => session.abort()
@@ -60,6 +65,7 @@ export async function sendCommand (args: Arguments, { stdout }: Streams, signal:
   if (outlet.isBroken) return ExitCode.Fine
   const code = exitCodeOf(end)
   if (code !== ExitCode.Fine) throw new Failure(describeEnd(end, target.place), code)
+  if (incoming.isRefused) return ExitCode.Failed
   if (taken < messages.length) throw new Failure(`${messages.length - taken} of ${messages.length} messages were not sent: ${describeEnd(end, target.place)}`)
   if (count < wanted) throw new Failure(`${count} of ${wanted} messages came${isLate ? ` in ${timeout} ms` : ` before the end: ${describeEnd(end, target.place)}`}`)
   return ExitCode.Fine

@@ -3,7 +3,9 @@ import { Client } from '../client/client.ts'
 import { checkNode, NodeWire } from '../client/node-wire.ts'
 import type { TopicPlace } from '../client/types.ts'
 import type { Arguments } from './arguments.ts'
+import { loadTopic, readContract } from './contract-file.ts'
 import { describeEnd, describeError, ExitCode, exitCodeOf, Failure, UsageFault } from './faults.ts'
+import { Incoming } from './incoming.ts'
 import { Outlet } from './outlet.ts'
 import type { Streams } from './streams.ts'
 import { readTarget } from './target.ts'
@@ -14,6 +16,7 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   const [, topic = ''] = args.positionals
   const since = readPlace(args.text('since'))
   const most = args.integer('count', Infinity, 1)
+  const judge = await readContract(args, (path) => loadTopic(path, topic))
   const tell = (text: string): void => { stderr.write(`ftws: ${text}\n`) }
 
   let place = since
@@ -49,12 +52,15 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
     resume: () => wire?.resume(),
     onBroken: close
   })
+  const incoming = new Incoming({ judge, isStrict: args.flag('strict'), tell, onRefused: close })
   signal.addEventListener('abort', close)
 
   const listener = (message: unknown): void => {
     if (count >= most) return
-    outlet.print(JSON.stringify(message))
+    const text = JSON.stringify(message)
+    outlet.print(text)
     count++
+    incoming.look(text)
     if (count >= most) close()
   }
   let refusal: unknown
@@ -74,6 +80,7 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   if (outlet.isBroken) return ExitCode.Fine
   const code = exitCodeOf(end)
   if (code !== ExitCode.Fine) throw new Failure(describeEnd(end, target.place), code)
+  if (incoming.isRefused) return ExitCode.Failed
   if (count < most && most !== Infinity && !signal.aborted) throw new Failure(`${count} of ${most} messages came before the end: ${describeEnd(end, target.place)}`)
   return ExitCode.Fine
 }

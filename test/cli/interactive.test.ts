@@ -21,7 +21,7 @@ interface Hand {
 function sit (url: string, options: Partial<InteractiveOptions> = {}, messages?: FakeOutput, values: Record<string, boolean | string[]> = {}): Hand {
   const input = new PassThrough()
   const screen = new FakeOutput(true)
-  const code = runInteractive(readTarget(new Arguments(values, [url])), { input, screen, messages: messages ?? screen }, { ping: undefined, outgoing: undefined, ...options })
+  const code = runInteractive(readTarget(new Arguments(values, [url])), { input, screen, messages: messages ?? screen }, { ping: undefined, rules: undefined, strict: false, ...options })
   return { input, screen, code }
 }
 
@@ -58,8 +58,8 @@ t.test('JSON, times and pings', async (t) => {
 
 t.test('a contract completes, and refuses', async (t) => {
   const { url, received } = await serveEcho(t)
-  const outgoing = { examples: ['{"type":"leave"}'], check (text: string) { if (!text.startsWith('{')) throw new UsageFault('invalid message: not JSON') } }
-  const hand = sit(`${url}/echo`, { outgoing })
+  const rules = { judge: () => undefined, examples: ['{"type":"leave"}'], check (text: string) { if (!text.startsWith('{')) throw new UsageFault('invalid message: not JSON') } }
+  const hand = sit(`${url}/echo`, { rules })
   await hand.screen.until(/connected/)
   hand.input.write('le\t')
   await hand.screen.until(/> \{"type":"leave"\}/)
@@ -69,6 +69,17 @@ t.test('a contract completes, and refuses', async (t) => {
   await hand.screen.until(/not sent: invalid message: not JSON/)
   await leave(t, hand)
   t.strictSame(received, ['{"type":"leave"}'])
+})
+
+t.test('what comes and does not fit is told, and strictly it is the end', async (t) => {
+  const { url } = await serveEcho(t)
+  const rules = { examples: [], check () {}, judge: (message: unknown) => message === 'hello' ? 'it is hello' : undefined }
+  const hand = sit(`${url}/greet`, { rules })
+  await hand.screen.until(/< hello\n.*message 1 that came does not fit the contract: it is hello\n/)
+  await leave(t, hand)
+  const strict = sit(`${url}/greet`, { rules, strict: true })
+  t.equal(await strict.code, 1)
+  t.match(strict.screen.text, /it is hello/)
 })
 
 t.test('messages go elsewhere, without marks', async (t) => {

@@ -10,7 +10,7 @@ import { until } from '../helpers/app.ts'
 import { pipeStreams } from '../helpers/cli.ts'
 import { serveEcho } from '../helpers/echo-app.ts'
 
-const PLAIN: PipeOptions = { wait: 0, ping: undefined, outgoing: undefined }
+const PLAIN: PipeOptions = { wait: 0, ping: undefined, rules: undefined, strict: false }
 
 function toTarget (url: string, values: Record<string, boolean> = {}): ReturnType<typeof readTarget> {
   return readTarget(new Arguments(values, [url]))
@@ -76,10 +76,24 @@ t.test('the server\'s end is the end, and its code the exit code', async (t) => 
 t.test('what does not fit is told and passed over', async (t) => {
   const { url, received } = await serveEcho(t)
   const streams = pipeStreams('good\nbad\ngood\n')
-  const outgoing = { examples: [], check (text: string) { if (text === 'bad') throw new UsageFault('invalid message: it is bad') } }
-  t.equal(await runPipe(toTarget(`${url}/echo`), streams, { ...PLAIN, outgoing }), 2)
+  const rules = { judge: () => undefined, examples: [], check (text: string) { if (text === 'bad') throw new UsageFault('invalid message: it is bad') } }
+  t.equal(await runPipe(toTarget(`${url}/echo`), streams, { ...PLAIN, rules }), 2)
   t.strictSame(received, ['good', 'good'])
   t.equal(streams.stderr.text, 'ftws: line 2: invalid message: it is bad\n')
+})
+
+t.test('what comes and does not fit is printed and told, and strictly it is the end', async (t) => {
+  const { url } = await serveEcho(t)
+  const rules = { examples: [], check () {}, judge: (message: unknown) => message === 'bad' ? 'it is bad' : undefined }
+  for (const strict of [false, true]) {
+    const streams = pipeStreams()
+    const code = runPipe(toTarget(`${url}/echo`), streams, { ...PLAIN, rules, strict })
+    streams.stdin.write('good\nbad\n')
+    await streams.stderr.until(/^ftws: message 2 that came does not fit the contract: it is bad\n$/)
+    if (!strict) streams.stdin.end()
+    t.equal(await code, strict ? 1 : 0)
+    t.equal(streams.stdout.text, 'good\nbad\n')
+  }
 })
 
 t.test('nobody reads any more', async (t) => {

@@ -66,8 +66,11 @@ t.test('what does not fit is sent in no part', async (t) => {
   const { url, headers } = await serveEcho(t)
   const contract = join(t.testdir(), 'contract.mjs')
   writeFileSync(contract, `import { Type } from '${import.meta.resolve('@sinclair/typebox')}'
-    export default { url: '/', schema: { websocket: { receive: Type.Number() } } }`)
+    export default { url: '/', schema: { websocket: { receive: Type.Number(), send: Type.Number({ maximum: 9 }) } } }`)
   await t.rejects(send('--contract', contract, `${url}/echo`, '1', '"a"'), { name: 'UsageFault', message: /^invalid message: message / })
+  await t.rejects(send('--strict', `${url}/echo`, '1'), { name: 'UsageFault' })
   t.equal(headers.length, 0)
   t.strictSame(await send('--contract', contract, '--wait', '1', `${url}/echo`, '1'), { code: 0, stdout: '1\n' })
+  t.strictSame(await send('--contract', contract, '--wait', '2', `${url}/echo`, '1', '20'), { code: 0, stdout: '1\n20\n' }, 'what comes and does not fit is told')
+  t.strictSame(await send('--contract', contract, '--strict', '--wait', '2', `${url}/echo`, '20'), { code: 1, stdout: '20\n' })
 })

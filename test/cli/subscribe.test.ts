@@ -1,4 +1,6 @@
 // `ftws subscribe`, against the control protocol by hand and by the plugin.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
@@ -92,6 +94,24 @@ t.test('a topic of the plugin', async (t) => {
   t.equal(await code, 0)
   clearInterval(timer)
   t.equal(stdout.text, '{"text":"it rains"}\n')
+})
+
+t.test('by a contract', async (t) => {
+  const server = await ControlServer.start(t)
+  const contract = join(t.testdir(), 'contract.mjs')
+  writeFileSync(contract, `import { Type } from '${import.meta.resolve('@sinclair/typebox')}'
+    export const news = { name: 'news/:of', schema: Type.Object({ text: Type.String() }) }`)
+  for (const strict of [[], ['--strict']]) {
+    server.controls.length = 0
+    const { code, stdout, stderr } = subscribe('--contract', contract, ...strict, '--count', '2', server.url, 'news/a')
+    await until(() => server.controls.length === 1)
+    for (const text of [1, 'two']) server.publish('news/a', { text })
+    t.equal(await code, strict.length)
+    t.match(stderr.text, /^ftws: message 1 that came does not fit the contract: message\/text Expected string/)
+    t.match(stdout.text, strict.length === 0 ? /^\{"text":1\}\n\{"text":"two"\}\n$/ : /^\{"text":1\}\n/)
+  }
+  await t.rejects(subscribe('--contract', contract, server.url, 'new').code, { name: 'UsageFault' })
+  await t.rejects(subscribe('--strict', server.url, 'news/a').code, { name: 'UsageFault' })
 })
 
 t.test('a reader that is slow holds the server back, and one that has gone ends it', async (t) => {
