@@ -59,6 +59,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandRow>> = {
       ...OUTPUT,
       ...CONTRACT,
       ping: { type: 'string', value: '<seconds>', help: 'ping so often, and show how long the answer takes' },
+      'no-history': { type: 'boolean', help: 'in a terminal: keep nothing of what is typed; as FTWS_HISTORY= does' },
       wait: { type: 'string', value: '<ms>', help: 'in a pipe: stay so long behind the end of stdin, or `forever`; default 0' },
       ...HELP
     },

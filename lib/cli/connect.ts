@@ -3,6 +3,7 @@ import { readNumber } from './arguments.ts'
 import type { Arguments } from './arguments.ts'
 import { loadContract, readContract } from './contract-file.ts'
 import type { ExitCode } from './faults.ts'
+import { findHistory, History } from './history.ts'
 import { runInteractive } from './interactive.ts'
 import { runPipe } from './pipe.ts'
 import type { Streams } from './streams.ts'
@@ -24,6 +25,8 @@ export async function connectCommand (args: Arguments, streams: Streams, signal:
   }
   const { stdin, stdout, stderr } = streams
   if (stdin.isTTY !== true) return await runPipe(target, streams, options)
+  const file = args.flag('no-history') ? undefined : findHistory(process.env)
+  const history = file === undefined ? undefined : new History(file)
   // Messages may go to a file while the prompt stays where it is.
-  return await runInteractive(target, { input: stdin, screen: stdout.isTTY === true ? stdout : stderr, messages: stdout }, options)
+  return await runInteractive(target, { input: stdin, screen: stdout.isTTY === true ? stdout : stderr, messages: stdout }, { ...options, history })
 }

@@ -4,6 +4,8 @@ import { clearLine, createInterface, cursorTo, moveCursor } from 'node:readline'
 import { complete } from './completion.ts'
 import type { MessageRules } from './contract-file.ts'
 import { describeEnd, ExitCode, exitCodeOf, UsageFault } from './faults.ts'
+import { MOST_LINES } from './history.ts'
+import type { History } from './history.ts'
 import { Incoming } from './incoming.ts'
 import { Outlet } from './outlet.ts'
 import { escapeControls, paint, Printer } from './printer.ts'
@@ -12,14 +14,14 @@ import { Session } from './session.ts'
 import type { Input } from './streams.ts'
 import type { Target } from './target.ts'
 
-const HISTORY = 1_000
-
 export interface InteractiveOptions extends PrinterOptions {
   /** Between pings, in ms. */
   readonly ping: number | undefined
   readonly rules: MessageRules | undefined
   /** What comes and does not fit `rules` is the end. */
   readonly strict: boolean
+  /** Of what is typed; absent: it is forgotten. */
+  readonly history: History | undefined
   /** Closes it as Ctrl+D does. */
   readonly signal?: AbortSignal
 }
@@ -35,13 +37,14 @@ export interface Terminal {
 /** Resolves with the exit code. */
 export async function runInteractive (target: Target, { input, screen, messages }: Terminal, options: InteractiveOptions): Promise<ExitCode> {
   const { place, url } = target
-  const { rules, ping, signal, timestamps = false } = options
+  const { history, rules, ping, signal, timestamps = false } = options
   const screenPrinter = new Printer(screen, { ...options, marks: true })
   const rl = createInterface({
     input,
     output: screen,
     terminal: true,
-    historySize: HISTORY,
+    history: history?.read() ?? [],
+    historySize: MOST_LINES,
     removeHistoryDuplicates: true,
     prompt: paint(screen, 'cyan', '> '),
     completer: (line: string) => complete(line, rules?.examples ?? [])
@@ -81,6 +84,7 @@ export async function runInteractive (target: Target, { input, screen, messages 
 
   rl.on('line', (line) => {
     if (isClosing) return
+    history?.add(line)
     // What is told now stands where the prompt will be.
     hasPrompt = false
     if (line.trim() !== '') {

@@ -1,7 +1,8 @@
 // `ftws connect` as a process: in a pipe, and in a terminal.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { until } from '../helpers/app.ts'
 import { Cli, HAS_SCRIPT } from '../helpers/cli.ts'
 import { serveEcho } from '../helpers/echo-app.ts'
 
@@ -17,7 +18,8 @@ t.test('a terminal', { skip: HAS_SCRIPT ? false : 'no script of util-linux' }, a
   const contract = join(t.testdir(), 'contract.mjs')
   writeFileSync(contract, `import { Type } from '${import.meta.resolve('@sinclair/typebox')}'
     export default { url: '/', schema: { websocket: { receive: Type.Object({ type: Type.Literal('leave') }) } } }`)
-  const cli = new Cli(t, ['connect', '--contract', contract, `${url}/echo`], { terminal: true, env: { FORCE_COLOR: '1' } })
+  const history = join(t.testdirName, 'history')
+  const cli = new Cli(t, ['connect', '--contract', contract, `${url}/echo`], { terminal: true, env: { FORCE_COLOR: '1', FTWS_HISTORY: history } })
   await cli.until(/connected to/)
   cli.write('le\t')
   await cli.until(/> \{"type":"leave"\}/)
@@ -28,11 +30,16 @@ t.test('a terminal', { skip: HAS_SCRIPT ? false : 'no script of util-linux' }, a
   await cli.until(/not sent: invalid message/)
   cli.write('\x03')
   t.match(await cli.end(), { exitCode: 0, stdout: /closed/ })
-  t.strictSame(received, ['{"type":"leave"}'])
+  t.strictSame(received.splice(0), ['{"type":"leave"}'])
 
-  const plain = new Cli(t, ['connect', `${url}/greet`], { terminal: true, env: { NO_COLOR: '1' } })
+  t.equal(readFileSync(history, 'utf8'), '{"type":"leave"}\nnonsense\n')
+
+  const plain = new Cli(t, ['connect', '--no-history', `${url}/greet`], { terminal: true, env: { NO_COLOR: '1', FTWS_HISTORY: history } })
   await plain.until(/< hello/)
+  plain.write('forgotten\r')
+  await until(() => received.includes('forgotten'))
   t.notMatch(plain.stdout, /\x1b\[\d*m/, 'NO_COLOR') // eslint-disable-line no-control-regex
   plain.write('\x03')
   t.match(await plain.end(), { exitCode: 0 })
+  t.notMatch(readFileSync(history, 'utf8'), /forgotten/)
 })

@@ -1,9 +1,11 @@
 // By hand, in a terminal that is none: what is typed, what is shown.
 import t from 'tap'
 import type { Test } from 'tap'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { Arguments } from '../../lib/cli/arguments.ts'
 import { UsageFault } from '../../lib/cli/faults.ts'
+import { History } from '../../lib/cli/history.ts'
 import { runInteractive } from '../../lib/cli/interactive.ts'
 import type { InteractiveOptions } from '../../lib/cli/interactive.ts'
 import { readTarget } from '../../lib/cli/target.ts'
@@ -21,7 +23,7 @@ interface Hand {
 function sit (url: string, options: Partial<InteractiveOptions> = {}, messages?: FakeOutput, values: Record<string, boolean | string[]> = {}): Hand {
   const input = new PassThrough()
   const screen = new FakeOutput(true)
-  const code = runInteractive(readTarget(new Arguments(values, [url])), { input, screen, messages: messages ?? screen }, { ping: undefined, rules: undefined, strict: false, ...options })
+  const code = runInteractive(readTarget(new Arguments(values, [url])), { input, screen, messages: messages ?? screen }, { ping: undefined, rules: undefined, strict: false, history: undefined, ...options })
   return { input, screen, code }
 }
 
@@ -43,6 +45,19 @@ t.test('lines are sent, answers shown above the prompt, and the history has them
   await hand.screen.until(/> half/)
   await leave(t, hand)
   t.strictSame(received, ['hello', 'hello!'], 'and no empty one')
+})
+
+t.test('the history of another time', async (t) => {
+  const { url, received } = await serveEcho(t)
+  const file = join(t.testdir(), 'history')
+  for (const [typed, want] of [['one\rtwo\r', 'two'], ['\x1b[A\x1b[A!\r', 'one!']] as const) {
+    const hand = sit(`${url}/echo`, { history: new History(file) })
+    await hand.screen.until(/connected/)
+    hand.input.write(typed)
+    await hand.screen.until(new RegExp(`< ${want}\n`))
+    await leave(t, hand)
+  }
+  t.strictSame(received, ['one', 'two', 'one!'])
 })
 
 t.test('JSON, times and pings', async (t) => {

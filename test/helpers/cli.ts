@@ -38,7 +38,7 @@ export class Cli {
     const command = [process.execPath, MAIN, ...args]
     const [file = '', ...rest] = terminal ? ['/usr/bin/script', '-qec', command.map((part) => `'${part}'`).join(' '), '/dev/null'] : command
     const output = stdout === undefined ? 'pipe' : openSync(stdout, 'w')
-    const child = spawn(file, rest, { env: { ...Object.fromEntries(inherited), TERM: 'xterm', ...env }, stdio: ['pipe', output, 'pipe'] })
+    const child = spawn(file, rest, { env: { ...Object.fromEntries(inherited), TERM: 'xterm', FTWS_HISTORY: '', ...env }, stdio: ['pipe', output, 'pipe'] })
     if (typeof output === 'number') closeSync(output)
     this.child = child
     t.teardown(() => { child.kill('SIGKILL') })
