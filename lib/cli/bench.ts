@@ -25,6 +25,7 @@ export async function benchCommand (args: Arguments, { stdout, stderr }: Streams
     size: args.integer('size', 64, 0),
     isBinary: args.flag('binary'),
     rate,
+    warmUp: args.number('warm-up', 1, 0) * 1_000,
     duration: args.number('duration', 10, 0.001) * 1_000,
     describe: (loss) => describeEnd(loss, place),
     signal,

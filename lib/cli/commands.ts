@@ -133,6 +133,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandRow>> = {
       size: { type: 'string', value: '<bytes>', help: 'of a message; default 64' },
       rate: { type: 'string', short: 'r', value: '<n>', help: 'messages a second, of all connections together; default as many as can be' },
       duration: { type: 'string', short: 'd', value: '<seconds>', help: 'default 10' },
+      'warm-up': { type: 'string', value: '<seconds>', help: 'before that: messages that are not counted; default 1' },
       text: { type: 'boolean', help: 'text messages: the default' },
       binary: { type: 'boolean', help: 'binary messages' },
       output: { type: 'string', value: '<text|json>', help: 'how the result is printed; default text' },

@@ -17,7 +17,9 @@ export interface LoadOptions {
   readonly isBinary: boolean
   /** Messages a second, of all connections. Default: as many as can be. */
   readonly rate: number | undefined
-  /** In ms. */
+  /** How long, in ms, messages are sent and not counted, before those that are. */
+  readonly warmUp: number
+  /** In ms, behind that. */
   readonly duration: number
   describe (loss: Loss): string
   onProgress? (load: Load): void
@@ -47,6 +49,7 @@ export class Load {
   /** By what they say. */
   readonly errors: Map<string, number> = new Map()
   opened = 0
+  /** Those behind the warm-up, as is all that follows. */
   sent = 0
   answered = 0
   /** Those that came in time, which throughput is of. */
@@ -56,9 +59,10 @@ export class Load {
   /** With a rate: messages that were due, and never sent, as too many had no answer. */
   unsent = 0
   unanswered = 0
-  /** When it began, and how long it took without the last answers, in ms. */
+  /** When the warm-up ended, or will, and how long it took from then without the last answers, in ms. */
   startedAt = 0
   elapsed = 0
+  #isSending = false
   #due = 0
   #isOver = false
 
@@ -70,20 +74,24 @@ export class Load {
 
   /** Opens the connections, measures, and closes them. */
   async run (): Promise<void> {
-    const { connections, duration, rate, signal, onProgress } = this.#options
+    const { connections, duration, rate, signal, warmUp, onProgress } = this.#options
     const isAborted = (): boolean => signal?.aborted === true
     const ended = new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()))
     await Promise.race([this.#openAll(connections), ended])
     if (this.#live.length > 0 && !isAborted()) {
       const progress = setInterval(() => onProgress?.(this), PROGRESS_INTERVAL)
-      this.startedAt = performance.now()
+      const begunAt = performance.now()
+      this.startedAt = begunAt + warmUp
+      this.#isSending = true
       if (rate === undefined) for (const peer of this.#live) peer.fill()
       // At a rate it is over when all have been given out that were due, though this process may be late with them.
-      const course = rate === undefined ? wait(duration, undefined, { ref: false }) : this.#pace(rate, duration)
+      const course = rate === undefined ? wait(warmUp + duration, undefined, { ref: false }) : this.#pace(rate, begunAt)
       await Promise.race([course, ended, this.#untilAllAreLost()])
-      this.elapsed = performance.now() - this.startedAt
-      if (rate !== undefined) this.unsent = Math.max(0, Math.floor(Math.min(this.elapsed, duration) * rate / 1_000) - this.#due)
-      this.answeredInTime = this.answered
+      this.elapsed = Math.max(0, performance.now() - this.startedAt)
+      if (rate !== undefined) {
+        const countDue = (time: number): number => Math.floor(time * rate / 1_000)
+        this.unsent = Math.max(0, countDue(warmUp + Math.min(this.elapsed, duration)) - Math.max(this.#due, countDue(warmUp)))
+      }
       this.#isOver = true
       clearInterval(progress)
       if (!isAborted()) await this.#awaitLastAnswers()
@@ -106,13 +114,22 @@ export class Load {
 
   /** Without a rate: a connection may send what it has room for. */
   get isClosedLoop (): boolean {
-    return this.#options.rate === undefined && !this.#isOver && this.startedAt > 0
+    return this.#options.rate === undefined && !this.#isOver && this.#isSending
   }
 
   /** @param since - when the message was due, or sent */
+  noteSent (since: number): void {
+    if (since >= this.startedAt) this.sent++
+  }
+
+  /** @param since - as of `noteSent` */
   noteAnswer (since: number): void {
+    const now = performance.now()
+    // Throughput is of all that come meanwhile: those on their way at the beginning make up for those at the end.
+    if (now >= this.startedAt && !this.#isOver) this.answeredInTime++
+    if (since < this.startedAt) return
     this.answered++
-    this.latencies.record(Math.max(1, Math.round((performance.now() - since) * 1e6)))
+    this.latencies.record(Math.max(1, Math.round((now - since) * 1e6)))
   }
 
   noteError (text: string): void {
@@ -136,12 +153,13 @@ export class Load {
   }
 
   /** Gives out messages as they are due, one connection after the other, whether the server keeps up or not. */
-  async #pace (rate: number, duration: number): Promise<void> {
+  async #pace (rate: number, begunAt: number): Promise<void> {
+    const { duration, warmUp } = this.#options
     const interval = 1_000 / rate
-    const total = Math.floor(duration * rate / 1_000)
+    const total = Math.floor((warmUp + duration) * rate / 1_000)
     let turn = 0
     while (this.#due < total && !this.#isOver) {
-      const dueAt = this.startedAt + this.#due * interval
+      const dueAt = begunAt + this.#due * interval
       const ahead = dueAt - performance.now()
       if (ahead > 0) {
         if (ahead > TIMER_SLACK) await wait(ahead - TIMER_SLACK / 2)
@@ -151,14 +169,14 @@ export class Load {
       const live = this.#live
       if (live.length === 0) return
       // Several may be due by now; among as many connections the list stays what it is.
-      for (let at = dueAt; at <= performance.now() && this.#due < total; at = this.startedAt + this.#due * interval) {
+      for (let at = dueAt; at <= performance.now() && this.#due < total; at = begunAt + this.#due * interval) {
         live[turn++ % live.length]?.push(at)
         this.#due++
       }
       await new Promise((resolve) => setImmediate(resolve))
     }
     // The last interval belongs to the time as well.
-    await wait(Math.max(0, this.startedAt + duration - performance.now()))
+    await wait(Math.max(0, this.startedAt + duration - performance.now()), undefined, { ref: false })
   }
 
   async #untilAllAreLost (): Promise<void> {
@@ -255,7 +273,7 @@ class Peer {
 
   #send (since: number): void {
     this.#since.push(since)
-    this.#load.sent++
+    this.#load.noteSent(since)
     this.#wire.send(this.#load.payload)
   }
 

@@ -20,6 +20,7 @@ export interface Measured {
     readonly size: number
     readonly isBinary: boolean
     readonly rate: number | undefined
+    readonly warmUp: number
   }
 }
 
@@ -31,6 +32,7 @@ export interface Report {
   readonly size: number
   readonly kind: 'text' | 'binary'
   readonly rate: number | null
+  readonly warmUp: number
   readonly duration: number
   readonly sent: number
   readonly answered: number
@@ -62,7 +64,7 @@ const BAR = 40
 
 export function makeReport (url: string, load: Measured): Report {
   const { latencies, errors, opened, sent, answered, answeredInTime, unexpected, unsent, unanswered, elapsed, options } = load
-  const { connections, inFlight, size, isBinary, rate } = options
+  const { connections, inFlight, size, isBinary, rate, warmUp } = options
   const perSecond = elapsed > 0 ? answeredInTime / (elapsed / 1_000) : 0
   return {
     url,
@@ -71,6 +73,7 @@ export function makeReport (url: string, load: Measured): Report {
     size,
     kind: isBinary ? 'binary' : 'text',
     rate: rate ?? null,
+    warmUp,
     duration: round(elapsed),
     sent,
     answered,
@@ -95,9 +98,9 @@ export function makeReport (url: string, load: Measured): Report {
 }
 
 export function formatReport (report: Report, latencies: RecordableHistogram): string {
-  const { connections, inFlight, size, kind, rate, duration, sent, answered, unanswered, unsent, unexpected, messagesPerSecond, bytesPerSecond, latency, errors } = report
+  const { connections, inFlight, size, kind, rate, warmUp, duration, sent, answered, unanswered, unsent, unexpected, messagesPerSecond, bytesPerSecond, latency, errors } = report
   const lines = [
-    `${report.url}: ${connections.opened} of ${connections.wanted} connections, ${size} bytes of ${kind}, ${rate === null ? `${inFlight} in flight each` : `${group(rate)} messages/s due`}, ${(duration / 1_000).toFixed(1)} s`,
+    `${report.url}: ${connections.opened} of ${connections.wanted} connections, ${size} bytes of ${kind}, ${rate === null ? `${inFlight} in flight each` : `${group(rate)} messages/s due`}, ${(duration / 1_000).toFixed(1)} s${warmUp === 0 ? '' : ` behind ${(warmUp / 1_000).toFixed(1)} s of warm-up`}`,
     '',
     `throughput  ${group(messagesPerSecond)} messages/s answered, ${group(bytesPerSecond / 1e6, 2)} MB/s each way`,
     `messages    ${group(sent)} sent, ${group(answered)} answered`
@@ -122,6 +125,7 @@ export function formatReport (report: Report, latencies: RecordableHistogram): s
 
 /** The line that is shown while it runs. */
 export function formatProgress (load: Pick<Measured, 'answered' | 'latencies'>, elapsed: number): string {
+  if (elapsed < 0) return 'warming up'
   const rate = elapsed > 0 ? load.answered / (elapsed / 1_000) : 0
   const latency = load.answered === 0 ? '' : `, p50 ${format(toMs(load.latencies.percentile(50)))} ms, p99 ${format(toMs(load.latencies.percentile(99)))} ms`
   return `${(elapsed / 1_000).toFixed(1)} s: ${group(load.answered)} answers, ${group(rate)}/s${latency}`

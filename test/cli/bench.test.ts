@@ -15,19 +15,19 @@ async function bench (argv: string[], stderr: FakeOutput = new FakeOutput()): Pr
 
 t.test('JSON', async (t) => {
   const { url, headers } = await serveEcho(t)
-  const { code, stdout, stderr } = await bench(['-c', '2', '-f', '3', '-d', '0.1', '--size', '20', '--binary', '--output', 'json', '--auth', 'token', '-s', 'v1', '-H', 'A: 1', `${url}/echo`])
+  const { code, stdout, stderr } = await bench(['-c', '2', '-f', '3', '-d', '0.1', '--warm-up', '0.05', '--size', '20', '--binary', '--output', 'json', '--auth', 'token', '-s', 'v1', '-H', 'A: 1', `${url}/echo`])
   t.equal(code, 0)
   t.equal(stderr, '')
-  t.match(JSON.parse(stdout), { url: `${url}/echo`, connections: { wanted: 2, opened: 2 }, inFlight: 3, size: 20, kind: 'binary', rate: null, ok: true, errors: {} })
+  t.match(JSON.parse(stdout), { url: `${url}/echo`, connections: { wanted: 2, opened: 2 }, inFlight: 3, size: 20, kind: 'binary', rate: null, warmUp: 50, ok: true, errors: {} })
   t.match(headers[0], { authorization: 'Bearer token', 'sec-websocket-protocol': 'v1', a: '1' })
 })
 
 t.test('text, with progress on a terminal', async (t) => {
   const { url } = await serveEcho(t)
-  const { code, stdout, stderr } = await bench(['-c', '1', '-d', '0.6', '--rate', '100', `${url}/echo`], new FakeOutput(true))
+  const { code, stdout, stderr } = await bench(['-c', '1', '-d', '0.3', '--warm-up', '0.3', '--rate', '100', `${url}/echo`], new FakeOutput(true))
   t.equal(code, 0)
-  t.match(stdout, /1 of 1 connections, 64 bytes of text, 100 messages\/s due/)
-  t.match(stderr, /\r\x1b\[K0\.\d s: \d+ answers/) // eslint-disable-line no-control-regex
+  t.match(stdout, /1 of 1 connections, 64 bytes of text, 100 messages\/s due, 0\.\d s behind 0\.3 s of warm-up/)
+  t.match(stderr, /\r\x1b\[Kwarming up\r\x1b\[K0\.\d s: \d+ answers/) // eslint-disable-line no-control-regex
   t.ok(stderr.endsWith('\r\x1b[K'), 'and it is gone at the end')
 })
 
@@ -45,6 +45,7 @@ t.test('wrong options', async (t) => {
     [['--text', '--binary'], /one of them/],
     [['--connections', '0'], /--connections must be a number from 1 on/],
     [['--rate', '0'], /--rate/],
+    [['--warm-up', '-1'], /--warm-up/],
     [['--size', '1.5'], /--size must be an integer/]
   ]
   for (const [argv, message] of rows) await t.rejects(bench([...argv, 'ws://127.0.0.1:1']), { name: 'UsageFault', message })

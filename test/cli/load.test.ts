@@ -20,6 +20,7 @@ async function measure (t: Test, handler: Handler, options: Partial<LoadOptions>
     size: 10,
     isBinary: false,
     rate: undefined,
+    warmUp: 0,
     duration: 200,
     describe: ({ code }) => `closed ${code}`,
     ...options
@@ -88,6 +89,33 @@ t.test('what is no answer is counted apart', async (t) => {
     connection.send(message)
   }, { connections: 1, inFlight: 1, duration: 30 })
   t.ok(load.unexpected > 0)
+})
+
+t.test('what is sent to warm up is not counted', async (t) => {
+  let received = 0
+  const slowAtFirst: Handler = async (connection, message) => {
+    if (received++ === 0) await new Promise((resolve) => setTimeout(resolve, 80))
+    connection.send(message)
+  }
+  const before = performance.now()
+  const closed = await measure(t, slowAtFirst, { connections: 1, inFlight: 1, warmUp: 100, duration: 100 })
+  t.ok(closed.sent > 0 && closed.sent < received, `${closed.sent} of ${received}`)
+  t.equal(closed.answered, closed.sent)
+  t.equal(closed.latencies.count, closed.answered)
+  t.ok(closed.latencies.max < 80e6, `${closed.latencies.max / 1e6} ms`)
+  t.ok(Math.abs(closed.answeredInTime - closed.answered) <= 1, 'one on its way at both ends')
+  t.ok(closed.elapsed >= 95 && performance.now() - before - closed.elapsed >= 95, `${closed.elapsed} ms`)
+
+  received = 0
+  const open = await measure(t, slowAtFirst, { connections: 1, rate: 500, warmUp: 100, duration: 200, inFlight: 100 })
+  t.equal(received, 150)
+  t.ok(Math.abs(open.sent - 100) <= 1, `${open.sent}`)
+  t.equal(open.answered, open.sent)
+  t.equal(open.unsent, 0)
+
+  const lost = await measure(t, (connection) => connection.close(1011), { rate: 500, warmUp: 5_000, duration: 5_000 })
+  t.strictSame([lost.sent, lost.elapsed], [0, 0])
+  t.ok(lost.unsent < 100 && lost.unanswered > 0, `${lost.unsent} and ${lost.unanswered}`)
 })
 
 t.test('no answers, and connections that are lost', async (t) => {

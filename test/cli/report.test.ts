@@ -18,7 +18,7 @@ function measured (changes: Partial<Measured> = {}): Measured {
     unsent: 0,
     unanswered: 0,
     elapsed: 2_000,
-    options: { connections: 2, inFlight: 3, size: 100, isBinary: false, rate: undefined },
+    options: { connections: 2, inFlight: 3, size: 100, isBinary: false, rate: undefined, warmUp: 0 },
     ...changes
   }
 }
@@ -48,9 +48,9 @@ t.test('text', async (t) => {
   t.match(text, /^ {2}max +100\d\.\d {2}#{40}\n/m)
   t.match(text, /\nno errors\n$/)
 
-  const bad = measured({ errors: new Map([['closed', 3]]), unsent: 1_234, options: { ...load.options, rate: 5_000 } })
+  const bad = measured({ errors: new Map([['closed', 3]]), unsent: 1_234, options: { ...load.options, rate: 5_000, warmUp: 500 } })
   const told = formatReport(makeReport('ws://h/', bad), bad.latencies)
-  t.match(told, /5,000 messages\/s due/)
+  t.match(told, /5,000 messages\/s due, 2\.0 s behind 0\.5 s of warm-up\n/)
   t.match(told, /from when a message was due\n/)
   t.match(told, /errors\n +3 {2}closed\n +1,234 {2}due and never sent/)
 
@@ -59,6 +59,7 @@ t.test('text', async (t) => {
 })
 
 t.test('progress', async (t) => {
+  t.equal(formatProgress(measured(), -1), 'warming up')
   t.match(formatProgress(measured(), 2_000), /^2\.0 s: 1,000 answers, 500\/s, p50 50\d\.\d ms, p99 99\d\.\d ms$/)
   t.equal(formatProgress(measured({ answered: 0 }), 0), '0.0 s: 0 answers, 0/s')
 })
