@@ -17,6 +17,8 @@ export type News =
   | { type: 'waiting', delay: number }
   /** There will be none any more. */
   | { type: 'ended', reason: string }
+  /** The server lets nobody of that name into the room. */
+  | { type: 'refused', reason: string }
   /** Loading what was said before begins or ends. */
   | { type: 'loading', isLoading: boolean }
   | { type: 'loadFailed', reason: string }
@@ -35,10 +37,14 @@ export interface Visit {
   leave (): void
 }
 
-/** Enters a room, and comes back to it whenever the connection was lost. */
-export function enter (name: RoomName, nick: string, show: (news: News) => void): Visit {
+/**
+ * Enters a room, and comes back to it whenever the connection was lost.
+ *
+ * @param visitor - a secret of this page's, for which the server keeps the name
+ */
+export function enter (name: RoomName, nick: string, visitor: string, show: (news: News) => void): Visit {
   // A browser's script cannot ping by the protocol, so messages have to do it.
-  const socket = connect(chat, { query: { nick }, ping: 'application', reconnect: { maxDelay: 15_000 } })
+  const socket = connect(chat, { query: { nick, visitor }, ping: 'application', reconnect: { maxDelay: 15_000 } })
   socket.on('reconnecting', ({ delay }) => show({ type: 'waiting', delay }))
   socket.on('close', (code, reason) => show({ type: 'ended', reason: reason || `the server has closed with ${code}` }))
 
@@ -78,6 +84,8 @@ export function enter (name: RoomName, nick: string, show: (news: News) => void)
       isComplete = false
       onRenewed()
     })
+    // The name was taken while there was no connection.
+    subscription.on('error', (error) => show({ type: 'refused', reason: error.message }))
     subscription.on('join', (member) => {
       showPeople()
       show({ type: 'joined', nick: nickOf(member) })
@@ -90,8 +98,8 @@ export function enter (name: RoomName, nick: string, show: (news: News) => void)
     show({ type: 'connected' })
     await socket.subscribe(typing, { room: name }, ({ nick, isTyping }) => show({ type: 'typing', nick, isTyping }))
   }
-  // It ends without a room when the server refuses; when the client closes before, `close` tells.
-  visit().catch((error: unknown) => { if (error instanceof RequestError) show({ type: 'ended', reason: error.message }) })
+  // When the client closes before there is an answer, `close` tells.
+  visit().catch((error: unknown) => { if (error instanceof RequestError) show({ type: 'refused', reason: error.message }) })
 
   return {
     async say (text) {

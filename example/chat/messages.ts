@@ -32,7 +32,11 @@ export const chat = defineWebSocket({
   url: '/chat',
   schema: {
     // Checked before the handshake is accepted, as the query of any route. The page's input has the same pattern.
-    querystring: Type.Object({ nick: Type.String({ pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N} ._\\-]{0,23}$' }) }),
+    querystring: Type.Object({
+      nick: Type.String({ pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N} ._\\-]{0,23}$' }),
+      /** A random secret, by which a page that comes back has its name. */
+      visitor: Type.Optional(Type.String({ minLength: 16, maxLength: 64 }))
+    }),
     websocket: {
       requests: {
         say: {

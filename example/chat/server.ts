@@ -6,6 +6,9 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import websocket from '../../lib/index.ts' // in your project: from 'fastify-typed-websocket'
+import type { AnyWebSocketConnection } from '../../lib/index.ts'
+import { Guests } from './guests.ts'
+import type { Guest } from './guests.ts'
 import { HISTORY_LENGTH, ROOMS, chat, historyRoute, room, typing } from './messages.ts'
 import type { RoomName, Said } from './messages.ts'
 import { page } from '../page.ts'
@@ -21,18 +24,31 @@ export async function build (options: FastifyServerOptions = {}): Promise<Fastif
 
   app.get('/rooms/:room/messages', { schema: historyRoute }, async (request) => said[request.params.room])
 
+  const guests = new Guests()
+  /** Who has come with a connection. */
+  const guestOf = new WeakMap<AnyWebSocketConnection, Guest>()
+
   app.route({
     ...chat,
     websocket: {
       // Clients subscribe by themselves, and are told who comes and goes.
       topics: { allow: [room, typing], publish: true, presence: true },
-      // To a room only the server publishes, which knows who says it.
-      authorize: (_connection, topic, params, action) =>
-        ROOMS.some(name => name === params['room']) && (action === 'subscribe' || topic.startsWith('typing/'))
+      authorize (connection, topic, { room: name = '' }, action) {
+        const guest = guestOf.get(connection)
+        if (guest === undefined || !ROOMS.some(known => known === name)) return false
+        if (topic.startsWith('typing/')) return true
+        // To a room only the server publishes, which knows who says it.
+        if (action === 'publish') return false
+        guests.enter(name, guest)
+        return true
+      }
     },
     handler (connection, request) {
+      const guest = { ...request.query, connection }
+      guestOf.set(connection, guest)
       connection.handleRequests({
         async say ({ room: name, text }) {
+          if (!guests.isIn(name, guest)) throw Object.assign(new Error(`you are not in the ${name}`), { code: 'NOT_HERE', statusCode: 403 })
           const message = { id: randomUUID(), nick: request.query.nick, text, at: Date.now() }
           if (said[name].push(message) > HISTORY_LENGTH) said[name].shift()
           await app.websocket.publish(room, { room: name }, message)

@@ -167,8 +167,8 @@ t.test('inject', async (t) => {
 
 // ---- the chat; the page itself is tested in chat-browser.test.ts
 
-function chatAs (t: Test, baseUrl: string, nick: string): ClientSocket<typeof chatContract> {
-  const socket = connect(chatContract, { baseUrl, query: { nick } })
+function chatAs (t: Test, baseUrl: string, nick: string, visitor?: string): ClientSocket<typeof chatContract> {
+  const socket = connect(chatContract, { baseUrl, query: { nick, ...(visitor !== undefined && { visitor }) } })
   t.teardown(() => socket.close())
   return socket
 }
@@ -191,6 +191,7 @@ t.test('chat: who comes and goes, what is said and typed', async (t) => {
   const said = await ben.request('say', { room: 'lobby', text: 'hello' })
   t.match(said, { id: /^[\da-f-]{36}$/, nick: 'ben', text: 'hello' })
   t.ok(Math.abs(Date.now() - said.at) < 60_000)
+  await ben.subscribe(room, { room: 'garden' }, () => {})
   await ben.request('say', { room: 'garden', text: 'elsewhere' })
   t.strictSame((await app.inject('/rooms/lobby/messages')).json(), [said])
   ben.close()
@@ -201,9 +202,11 @@ t.test('chat: who comes and goes, what is said and typed', async (t) => {
 t.test('chat: what is refused is answered, and the connection stays', async (t) => {
   const { app, origin } = await serve(t, chat.build)
   const ann = chatAs(t, origin, 'ann')
+  await ann.subscribe(room, { room: 'lobby' }, () => {})
   const say = (text: string, name = 'lobby'): Promise<unknown> => ann.request('say', { room: name as 'lobby', text }) // some are none
   for (const text of [' ', '', 'x'.repeat(501)]) await t.rejects(say(text), { code: 'FST_ERR_VALIDATION', statusCode: 400, message: /\/text Expected string/ })
   await t.rejects(say('hello', 'attic'), { code: 'FST_ERR_VALIDATION', message: /\/room / })
+  await t.rejects(say('hello', 'kitchen'), { code: 'NOT_HERE', statusCode: 403, message: 'you are not in the kitchen' })
   const forbidden = { code: 'FST_WS_TOPIC_FORBIDDEN', statusCode: 403 }
   await t.rejects(ann.subscribe(room, { room: 'attic' }), forbidden, 'there is no such room')
   await t.rejects(ann.subscribe('secrets', () => {}), forbidden)
@@ -216,6 +219,7 @@ t.test('chat: what is refused is answered, and the connection stays', async (t) 
 t.test('chat: the history is bounded', async (t) => {
   const { app, origin } = await serve(t, chat.build)
   const ann = chatAs(t, origin, 'ann')
+  await ann.subscribe(room, { room: 'lobby' }, () => {})
   await Promise.all(Array.from({ length: HISTORY_LENGTH + 5 }, (_, n) => ann.request('say', { room: 'lobby', text: `message ${n}` })))
   const history = (await app.inject('/rooms/lobby/messages')).json<Array<{ text: string }>>()
   t.equal(history.length, HISTORY_LENGTH)
@@ -223,10 +227,40 @@ t.test('chat: the history is bounded', async (t) => {
   t.equal(history.at(-1)?.text, `message ${HISTORY_LENGTH + 4}`)
 })
 
+t.test('chat: a name is one visitor\'s, in each room', async (t) => {
+  const { origin } = await serve(t, chat.build)
+  const visitor = 'a secret of the first page'
+  const enter = async (nick: string, visitor?: string, name = 'lobby'): Promise<ClientSocket<typeof chatContract>> => {
+    const socket = chatAs(t, origin, nick, visitor)
+    await socket.subscribe(room, { room: name }, () => {}, { data: { nick } })
+    return socket
+  }
+  const first = await enter('Ann', visitor)
+  const taken = { code: 'NAME_TAKEN', statusCode: 409, message: 'Ann is here already: choose another name' }
+  await t.rejects(enter('ann'), taken, 'not even in other letters')
+  await t.rejects(enter('Ann', 'a secret of the other page'), taken)
+  await enter('ann', undefined, 'garden')
+  await t.rejects(enter('ann', undefined, 'garden'), { code: 'NAME_TAKEN' })
+  const eve = chatAs(t, origin, 'eve')
+  for (const turn of ['once', 'again']) {
+    const visit = await eve.subscribe(room, { room: 'lobby' }, () => {})
+    await visit.unsubscribe()
+    t.pass(`in and out ${turn}`)
+  }
+  await first.request('say', { room: 'lobby', text: 'I am still here' })
+
+  const second = await enter('Ann', visitor)
+  t.match(await first.closed, { code: 1008, reason: 'you have come in from another window' })
+  await second.request('say', { room: 'lobby', text: 'and here I am' })
+  second.close()
+  await second.closed
+  await enter('ann')
+})
+
 t.test('chat: the name is checked before the handshake is accepted', async (t) => {
   const app = await chat.build()
   t.teardown(() => app.close())
-  const rows = ['/chat', '/chat?nick=', '/chat?nick=%20ann', '/chat?nick=<b>', `/chat?nick=${'n'.repeat(25)}`]
+  const rows = ['/chat', '/chat?nick=', '/chat?nick=%20ann', '/chat?nick=<b>', `/chat?nick=${'n'.repeat(25)}`, '/chat?nick=ann&visitor=short']
   for (const path of rows) await t.rejects(app.injectWS(path), /400/, path)
   for (const nick of ['Ål', '5', 'a.b_c-d e', 'n'.repeat(24)]) {
     const client = await app.injectWS(`/chat?nick=${encodeURIComponent(nick)}`)

@@ -15,6 +15,10 @@ const [status, entrance, nickInput, roomChoice, room, roomName, people, log, typ
 /** Where a reload of the page finds who is where; each tab has its own. */
 const VISIT = 'visit'
 
+/** By this the server knows who comes back, and keeps the name for them. */
+const visitor = sessionStorage.getItem('visitor') ?? crypto.randomUUID()
+sessionStorage.setItem('visitor', visitor)
+
 /** The visit to a room, while there is one. */
 let visit
 let nick = ''
@@ -26,7 +30,9 @@ entrance.addEventListener('submit', (event) => {
   join(roomChoice.value, nickInput.value)
 })
 
-leave.addEventListener('click', () => {
+leave.addEventListener('click', leaveRoom)
+
+function leaveRoom () {
   visit.leave()
   visit = undefined
   sessionStorage.removeItem(VISIT)
@@ -38,7 +44,7 @@ leave.addEventListener('click', () => {
   entrance.hidden = false
   showStatus('off', 'Not connected')
   nickInput.focus()
-})
+}
 
 function join (name, wanted) {
   nick = wanted
@@ -50,7 +56,7 @@ function join (name, wanted) {
   room.hidden = false
   text.focus()
   showStatus('wait', 'Connecting…')
-  visit = enter(name, nick, (news) => show[news.type](news))
+  visit = enter(name, nick, visitor, (news) => show[news.type](news))
 }
 
 /** Forgets what was true of the connection that has ended. */
@@ -76,6 +82,10 @@ const show = {
     showStatus('off', `Not connected: ${reason}`)
     forgetConnection()
     people.textContent = ''
+  },
+  refused ({ reason }) {
+    leaveRoom()
+    showStatus('off', `Not connected: ${reason}`)
   },
   loading ({ isLoading }) {
     log.ariaBusy = String(isLoading)
