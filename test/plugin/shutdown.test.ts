@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import Fastify from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import websocket from '../../lib/index.ts'
@@ -39,6 +40,20 @@ t.test('close tells every client 1001 and returns when they have gone', async (t
   for (const [code, reason] of await Promise.all(closes)) t.same([code, String(reason)], [1001, 'the server is closing'])
   t.equal(app.websocket.connections.size, 0)
   t.same(ends, clients.map(() => [1001, 'the server is closing', { wasClean: true, initiator: 'local' }]))
+})
+
+t.test('preClose hooks that were added before the plugin see connections, those behind it do not', async (t) => {
+  const seen: unknown[] = []
+  const app = Fastify()
+  const look = (name: string) => async (): Promise<void> => { seen.push([name, app.websocket.connections.size]) }
+  app.addHook('preClose', look('before'))
+  await app.register(websocket, { allowedOrigins: '*' })
+  app.addHook('preClose', look('behind'))
+  await app.register(async (child) => { child.addHook('preClose', look('in a child')) })
+  app.get('/', { websocket: true }, (connection) => { connection.on('close', (code) => { seen.push(code) }) })
+  await app.injectWS('/')
+  await app.close()
+  t.strictSame(seen, [['before', 1], 1001, ['behind', 0], ['in a child', 0]])
 })
 
 t.test('a client that never answers is waited for until the deadline', async (t) => {
