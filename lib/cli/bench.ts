@@ -2,6 +2,7 @@
 import type { Arguments } from './arguments.ts'
 import { describeEnd, ExitCode, UsageFault } from './faults.ts'
 import { Load } from './load.ts'
+import { escapeControls } from './printer.ts'
 import { formatProgress, formatReport, makeReport } from './report.ts'
 import type { Streams } from './streams.ts'
 import { readTarget } from './target.ts'
@@ -10,7 +11,8 @@ const OUTPUTS = ['text', 'json']
 
 /** Resolves with the exit code: 0 only if nothing went wrong at all. */
 export async function benchCommand (args: Arguments, { stdout, stderr }: Streams, signal: AbortSignal): Promise<ExitCode> {
-  const { url, place, options } = readTarget(args)
+  const target = readTarget(args)
+  const { url, place, options } = target
   const output = args.text('output') ?? 'text'
   if (!OUTPUTS.includes(output)) throw new UsageFault(`--output must be one of ${OUTPUTS.join(', ')}, got ${output}`)
   if (args.flag('text') && args.flag('binary')) throw new UsageFault('--text and --binary: one of them')
@@ -33,7 +35,9 @@ export async function benchCommand (args: Arguments, { stdout, stderr }: Streams
   })
   await load.run()
   if (hasProgress) stderr.write('\r\x1b[K')
-  const report = makeReport(url.href, load)
-  stdout.write(output === 'json' ? `${JSON.stringify(report)}\n` : formatReport(report, load.latencies))
+  const report = makeReport(target.name, load)
+  const text = formatReport(report, load.latencies)
+  // Errors have in them what the server has said.
+  stdout.write(output === 'json' ? `${JSON.stringify(report)}\n` : stdout.isTTY === true ? escapeControls(text) : text)
   return report.ok ? ExitCode.Fine : ExitCode.Failed
 }

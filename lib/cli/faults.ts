@@ -33,6 +33,8 @@ export interface End {
   readonly code: number
   readonly reason: string
   readonly error?: unknown
+  /** `local`: this side has closed it. */
+  readonly initiator?: 'local' | 'remote'
 }
 
 const CLEAN_CODES: readonly number[] = [1000, 1001, 1005]
@@ -71,15 +73,16 @@ export function isUsage (error: unknown): boolean {
 
 /** Says why a connection ended, or never came to be. */
 export function describeEnd (end: End, place: string): string {
-  const { code, reason, error } = end
+  const { code, reason, error, initiator } = end
   if (error !== undefined) return describeError(error, place)
   if (code === 1006) return `the connection to ${place} was lost (1006)`
-  return `closed by the server: ${code}${reason === '' ? '' : ` ${reason}`}`
+  return `closed by ${initiator === 'local' ? 'this side' : 'the server'}: ${code}${reason === '' ? '' : ` ${reason}`}`
 }
 
 /** @param place - host and port, or whatever could not be had */
 export function describeError (error: unknown, place: string): string {
   if (error instanceof ClientError && error.statusCode !== undefined) return describeRefusal(error, place)
+  if (error instanceof ClientError && error.code === 'FST_WS_CLIENT_UNREACHABLE') return error.message.replace('unreachable:', `${place} does not answer`)
   if (error instanceof RequestError) return `the server refuses: ${error.message}${error.code === undefined ? '' : ` (${error.code})`}`
   if (!(error instanceof Error)) return String(error)
   // All addresses of a host have failed: of the last ones the first tells it as well as any.

@@ -36,7 +36,7 @@ export interface Terminal {
 
 /** Resolves with the exit code. */
 export async function runInteractive (target: Target, { input, screen, messages }: Terminal, options: InteractiveOptions): Promise<ExitCode> {
-  const { place, url } = target
+  const { place, name } = target
   const { history, rules, ping, signal, timestamps = false } = options
   const screenPrinter = new Printer(screen, { ...options, marks: true })
   const rl = createInterface({
@@ -68,7 +68,7 @@ export async function runInteractive (target: Target, { input, screen, messages 
   const session = new Session(target, {
     onOpen () {
       hasPrompt = true
-      tell('dim', `connected to ${url.href}${session.protocol === '' ? '' : `, subprotocol ${session.protocol}`}; Ctrl+C closes`)
+      tell('dim', `connected to ${name}${session.protocol === '' ? '' : `, subprotocol ${session.protocol}`}; Ctrl+C closes`)
     },
     onMessage (data) {
       above(() => outlet.print(data))

@@ -15,7 +15,7 @@ import { readNumber } from './arguments.ts'
 import type { Arguments } from './arguments.ts'
 import { describeError, ExitCode, Failure, UsageFault } from './faults.ts'
 import { Outlet } from './outlet.ts'
-import { escapeControls } from './printer.ts'
+import { tell as tellTo } from './printer.ts'
 import type { Streams } from './streams.ts'
 
 const SETTINGS = {
@@ -32,7 +32,7 @@ export async function listenCommand (args: Arguments, { stdout, stderr }: Stream
   const host = args.text('host') ?? '127.0.0.1'
   const echoes = !args.flag('log')
   const isQuiet = args.flag('quiet')
-  const tell = (text: string): void => { stderr.write(`ftws: ${stderr.isTTY === true ? escapeControls(text) : text}\n`) }
+  const tell = (text: string): void => tellTo(stderr, text)
   const connections = new Set<Connection>()
   let count = 0
   const ended = defer()
@@ -68,6 +68,8 @@ export async function listenCommand (args: Arguments, { stdout, stderr }: Stream
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new Failure(describeError(error, `${host}:${port}`)))).listen(port, host, resolve)
+    // It goes on without a connection that it had no file descriptor for.
+    server.on('error', () => {})
   })
   const address = server.address() as AddressInfo // it listens on TCP
   tell(`listening on ws://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}; Ctrl+C ends it`)

@@ -9,7 +9,7 @@ import type { CommandName } from './commands.ts'
 import { connectCommand } from './connect.ts'
 import { describeError, ExitCode, Failure, isUsage } from './faults.ts'
 import { listenCommand } from './listen.ts'
-import { paint } from './printer.ts'
+import { tell as tellTo } from './printer.ts'
 import { sendCommand } from './send.ts'
 import type { Streams } from './streams.ts'
 import { subscribeCommand } from './subscribe.ts'
@@ -48,7 +48,7 @@ async function main (): Promise<ExitCode> {
 }
 
 function report (error: unknown): ExitCode {
-  const tell = (text: string): void => { process.stderr.write(`${paint(process.stderr, 'red', 'ftws:')} ${text}\n`) }
+  const tell = (text: string): void => tellTo(process.stderr, text)
   if (isUsage(error)) {
     tell(describeError(error, ''))
     return ExitCode.Usage

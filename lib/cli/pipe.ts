@@ -4,9 +4,10 @@ import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { MessageRules } from './contract-file.ts'
-import { describeEnd, describeError, ExitCode, exitCodeOf, UsageFault } from './faults.ts'
+import { describeEnd, describeError, ExitCode, exitCodeOf, Failure, UsageFault } from './faults.ts'
 import { Incoming } from './incoming.ts'
 import { Outlet } from './outlet.ts'
+import { tell as tellTo } from './printer.ts'
 import type { PrinterOptions } from './printer.ts'
 import { Session } from './session.ts'
 import type { Streams } from './streams.ts'
@@ -14,6 +15,9 @@ import type { Target } from './target.ts'
 
 /** Bytes that may wait in this process; then no more lines are read. */
 const HIGH_WATER_MARK = 65_536
+
+/** In characters, as many as the client takes bytes of a message. */
+const LONGEST_LINE = 104_857_600
 
 export interface PipeOptions extends PrinterOptions {
   /** How long to stay behind the end of stdin, in ms. */
@@ -31,14 +35,17 @@ export interface PipeOptions extends PrinterOptions {
 export async function runPipe (target: Target, { stdin, stdout, stderr }: Streams, options: PipeOptions): Promise<ExitCode> {
   const { place } = target
   const { rules, ping, signal } = options
-  const tell = (text: string): void => { stderr.write(`ftws: ${text}\n`) }
+  const tell = (text: string): void => tellTo(stderr, text)
   let wasInvalid = false
+  let isBroken = false
+  let isOver = false
   const session = new Session(target, {
     onMessage (data) {
       outlet.print(data)
       incoming.look(data)
     },
-    onRetry: (retry) => tell(`${describeEnd(retry, place)}; again in ${Math.round(retry.delay)} ms`)
+    onRetry: (retry) => tell(`${describeEnd(retry, place)}; again in ${Math.round(retry.delay)} ms`),
+    onClosed: () => { isOver = true }
   })
   const incoming = new Incoming({ judge: rules?.judge, isStrict: options.strict, tell, onRefused: () => session.close() })
   const outlet = new Outlet(stdout, options, { pause: () => session.pause(), resume: () => session.resume(), onBroken: () => session.abort() })
@@ -71,17 +78,18 @@ export async function runPipe (target: Target, { stdin, stdout, stderr }: Stream
     if (options.wait > 0) await wait(options.wait, undefined, { ref: false })
     session.close()
   }
-  // Rejected, it is as the session's own end.
   pump().catch((error: unknown) => {
-    if (session.isOpen) {
-      tell(describeError(error, 'stdin'))
-      session.abort()
-    }
+    // Else it is the session's own end.
+    if (isOver) return
+    isBroken = true
+    tell(describeError(error, 'stdin'))
+    session.abort()
   })
 
   const end = await session.closed
   clearInterval(pings)
   if (outlet.isBroken) return ExitCode.Fine
+  if (isBroken) return ExitCode.Failed
   const code = exitCodeOf(end)
   if (code !== ExitCode.Fine) tell(describeEnd(end, place))
   if (unsent > 0) tell(`${unsent} ${unsent === 1 ? 'message was' : 'messages were'} not sent, or not all of it`)
@@ -91,13 +99,20 @@ export async function runPipe (target: Target, { stdin, stdout, stderr }: Stream
   return unsent > 0 ? ExitCode.Failed : ExitCode.Fine
 }
 
-/** Reads lines as they come, the last one too where nothing ends it. Not readline's: that takes U+2028, which JSON may have, for an end. */
-export async function * readLines (input: Readable): AsyncGenerator<string, void, undefined> {
+/**
+ * Reads lines as they come, the last one too where nothing ends it. Not readline's: that takes U+2028, which JSON may have, for an end.
+ *
+ * @throws {Failure} for a line that goes on after `most` characters: memory is finite
+ */
+export async function * readLines (input: Readable, most: number = LONGEST_LINE): AsyncGenerator<string, void, undefined> {
   let pieces: string[] = []
+  let length = 0
   const decoder = new StringDecoder('utf8')
   for await (const chunk of input as AsyncIterable<Buffer>) { // it has no encoding
     const [first = '', ...rest] = decoder.write(chunk).split('\n')
     pieces.push(first)
+    length = rest.length > 0 ? rest.at(-1)?.length ?? 0 : length + first.length
+    if (length > most) throw new Failure(`a line of stdin is longer than ${most} characters`)
     for (const line of rest) {
       yield pieces.join('').replace(/\r$/, '')
       pieces = [line]

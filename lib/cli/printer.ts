@@ -64,6 +64,11 @@ export function paint (stream: Output, style: Style, text: string): string {
   return styleText(style, text, { stream })
 }
 
+/** Says something on stderr. What a server has said may be in it. */
+export function tell (stderr: Output, text: string): void {
+  stderr.write(`${paint(stderr, 'red', 'ftws:')} ${stderr.isTTY === true ? escapeControls(text) : text}\n`)
+}
+
 /** Writes control characters as JSON would. */
 export function escapeControls (text: string): string {
   return text.replaceAll(CONTROLS, (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0')}`)

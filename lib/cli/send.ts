@@ -5,6 +5,7 @@ import { loadContract, readContract } from './contract-file.ts'
 import { describeEnd, ExitCode, exitCodeOf, Failure } from './faults.ts'
 import { Incoming } from './incoming.ts'
 import { Outlet } from './outlet.ts'
+import { tell } from './printer.ts'
 import { Session } from './session.ts'
 import type { Streams } from './streams.ts'
 import { readTarget } from './target.ts'
@@ -32,7 +33,7 @@ export async function sendCommand (args: Arguments, { stdout, stderr }: Streams,
   const incoming = new Incoming({
     judge: rules?.judge,
     isStrict: args.flag('strict'),
-    tell: (text) => { stderr.write(`ftws: ${text}\n`) },
+    tell: (text) => tell(stderr, text),
     onRefused: () => session.close()
   })
   const outlet = new Outlet(stdout, { json: args.flag('json'), timestamps: args.flag('timestamps') }, {

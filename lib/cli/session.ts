@@ -41,7 +41,9 @@ export class Session {
       onMessage: (data) => events.onMessage(data),
       onLost: () => { this.#opened = defer() },
       onRetry: (retry) => events.onRetry?.(retry),
-      onClosed: (end) => {
+      onClosed: (loss) => {
+        // The link knows nothing of it.
+        const end = { ...loss, initiator: this.#isClosing ? 'local' as const : loss.initiator }
         this.#opened.reject(end.error ?? new ClientError('CLOSED', end.code))
         events.onClosed?.(end)
         this.#closed.resolve(end)

@@ -7,6 +7,7 @@ import { loadTopic, readContract } from './contract-file.ts'
 import { describeEnd, describeError, ExitCode, exitCodeOf, Failure, UsageFault } from './faults.ts'
 import { Incoming } from './incoming.ts'
 import { Outlet } from './outlet.ts'
+import { tell as tellTo } from './printer.ts'
 import type { Streams } from './streams.ts'
 import { readTarget } from './target.ts'
 
@@ -17,7 +18,7 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   const since = readPlace(args.text('since'))
   const most = args.integer('count', Infinity, 1)
   const judge = await readContract(args, (path) => loadTopic(path, topic))
-  const tell = (text: string): void => { stderr.write(`ftws: ${text}\n`) }
+  const tell = (text: string): void => tellTo(stderr, text)
 
   let place = since
   let count = 0

@@ -6,6 +6,8 @@ import { UsageFault } from './faults.ts'
 
 export interface Target {
   readonly url: URL
+  /** The URL as it may be shown: a user and a password are not in it. */
+  readonly name: string
   /** Host and port, as errors name them. */
   readonly place: string
   /** Of the path's end: what a base loses of it. */
@@ -22,6 +24,7 @@ export function readTarget (args: Arguments): Target {
   const port = url.port === '' ? (url.protocol === 'wss:' ? '443' : '80') : url.port
   return {
     url,
+    name: nameOf(url),
     place: `${url.hostname}:${port}`,
     // A base ends without a slash.
     contract: { url: url.pathname.endsWith('/') ? '/' : '' },
@@ -47,6 +50,12 @@ export function readUrl (text: string): URL {
   url.protocol = url.protocol.replace('http', 'ws')
   url.hash = ''
   return url
+}
+
+function nameOf ({ href }: URL): string {
+  const url = new URL(href)
+  url.username = url.password = ''
+  return url.href
 }
 
 /** @throws {UsageFault} */

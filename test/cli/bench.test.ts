@@ -15,7 +15,7 @@ async function bench (argv: string[], stderr: FakeOutput = new FakeOutput()): Pr
 
 t.test('JSON', async (t) => {
   const { url, headers } = await serveEcho(t)
-  const { code, stdout, stderr } = await bench(['-c', '2', '-f', '3', '-d', '0.1', '--warm-up', '0.05', '--size', '20', '--binary', '--output', 'json', '--auth', 'token', '-s', 'v1', '-H', 'A: 1', `${url}/echo`])
+  const { code, stdout, stderr } = await bench(['-c', '2', '-f', '3', '-d', '0.1', '--warm-up', '0.05', '--size', '20', '--binary', '--output', 'json', '--auth', 'token', '-s', 'v1', '-H', 'A: 1', `${url}/echo`.replace('//', '//ann:secret@')])
   t.equal(code, 0)
   t.equal(stderr, '')
   t.match(JSON.parse(stdout), { url: `${url}/echo`, connections: { wanted: 2, opened: 2 }, inFlight: 3, size: 20, kind: 'binary', rate: null, warmUp: 50, ok: true, errors: {} })

@@ -24,6 +24,7 @@ const rows: ReadonlyArray<{ name: string, error: unknown, want: string | RegExp 
   { name: '403 with text', error: refusal(403, 'go away\nnow'), want: 'h:1 refused the handshake: 403 Forbidden: go away' },
   { name: '502 with a page', error: refusal(502, '<html>'), want: 'h:1 refused the handshake: 502 Bad Gateway' },
   { name: '200', error: refusal(200, 'rest'), want: 'h:1 refused the handshake: 200 OK: is there a WebSocket route at this path?' },
+  { name: 'no answer', error: new ClientError('UNREACHABLE', 'in 10000 ms'), want: 'h:1 does not answer in 10000 ms' },
   { name: 'a topic', error: new RequestError({ code: 'X', message: 'not for you' }), want: 'the server refuses: not for you (X)' },
   { name: 'another', error: new Error('oops'), want: 'oops' },
   { name: 'no error', error: 'oops', want: 'oops' }
@@ -34,6 +35,7 @@ for (const { name, error, want } of rows) t.test(name, async (t) => { t.match(de
 t.test('ends', async (t) => {
   t.equal(describeEnd({ code: 1011, reason: 'oops' }, 'h:1'), 'closed by the server: 1011 oops')
   t.equal(describeEnd({ code: 1005, reason: '' }, 'h:1'), 'closed by the server: 1005')
+  t.equal(describeEnd({ code: 1000, reason: '', initiator: 'local' }, 'h:1'), 'closed by this side: 1000')
   t.equal(describeEnd({ code: 1006, reason: '' }, 'h:1'), 'the connection to h:1 was lost (1006)')
   t.equal(describeEnd({ code: 1006, reason: '', error: new Error('oops') }, 'h:1'), 'oops')
 })

@@ -12,8 +12,6 @@ import { readTarget } from '../../lib/cli/target.ts'
 import { FakeOutput } from '../helpers/cli.ts'
 import { serveEcho } from '../helpers/echo-app.ts'
 
-delete process.env['FORCE_COLOR']
-
 interface Hand {
   readonly input: PassThrough
   readonly screen: FakeOutput

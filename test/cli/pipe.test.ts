@@ -31,6 +31,33 @@ t.test('lines, however they are cut', async (t) => {
   }
 })
 
+t.test('a line without an end', async (t) => {
+  for (const input of [['12345', '678901'], ['1\n2', '3456789012']]) {
+    await t.rejects(collect(readLines(PassThrough.from(input.map((text) => Buffer.from(text))), 10)), { name: 'Failure', message: 'a line of stdin is longer than 10 characters' })
+  }
+  t.strictSame(await collect(readLines(PassThrough.from([Buffer.from('1234567\n1234567'), Buffer.from('890\n1')]), 10)), ['1234567', '1234567890', '1'])
+})
+
+t.test('a refusal is told once', async (t) => {
+  const { url } = await serveEcho(t)
+  const streams = pipeStreams('line\n')
+  t.equal(await runPipe(toTarget(`${url}/refuse`), streams, PLAIN), 1)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.match(streams.stderr.text, /^ftws: .* 401 Unauthorized: who are you\?\nftws: 1 message was not sent, or not all of it\n$/)
+})
+
+t.test('stdin that fails ends it, connected or not', async (t) => {
+  const { url } = await serveEcho(t)
+  for (const isConnected of [false, true]) {
+    const streams = pipeStreams()
+    const code = runPipe(toTarget(`${url}/greet`), streams, PLAIN)
+    if (isConnected) await streams.stdout.until(/hello/)
+    streams.stdin.destroy(new Error('EIO'))
+    t.equal(await code, 1)
+    t.equal(streams.stderr.text, 'ftws: EIO\n')
+  }
+})
+
 async function collect (lines: AsyncIterable<string>): Promise<string[]> {
   const all: string[] = []
   for await (const line of lines) all.push(line)

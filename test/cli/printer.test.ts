@@ -1,6 +1,6 @@
 // Messages for programs, one a line, and for people, whose terminal a server must not write into.
 import t from 'tap'
-import { escapeControls, paint, Printer, toLine } from '../../lib/cli/printer.ts'
+import { escapeControls, paint, Printer, tell, toLine } from '../../lib/cli/printer.ts'
 import type { PrinterOptions } from '../../lib/cli/printer.ts'
 import { FakeOutput } from '../helpers/cli.ts'
 
@@ -25,7 +25,6 @@ const rows: ReadonlyArray<{ name: string, message: string | Uint8Array | ArrayBu
   { name: 'marks', isTTY: true, message: 'a', options: { marks: true }, want: '< a' }
 ]
 
-delete process.env['FORCE_COLOR']
 for (const { name, message, isTTY, options, want } of rows) {
   t.test(name, async (t) => {
     const output = new FakeOutput(isTTY)
@@ -40,6 +39,14 @@ t.test('the other direction', async (t) => {
   t.equal(new Printer(new FakeOutput(true), { marks: true }).format('a', 'out'), '> a')
   t.equal(escapeControls('\u{e0001}'), '\\ue0001')
   t.equal(toLine('"a'), '"a')
+})
+
+t.test('what is told of a server does not write into a terminal either', async (t) => {
+  const [terminal, file] = [new FakeOutput(true), new FakeOutput()]
+  tell(terminal, 'closed: \x1b[2J')
+  tell(file, 'closed: \x1b[2J')
+  t.equal(terminal.text, 'ftws: closed: \\u001b[2J\n')
+  t.equal(file.text, 'ftws: closed: \x1b[2J\n')
 })
 
 t.test('colours are for who has them', async (t) => {

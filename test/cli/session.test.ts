@@ -20,7 +20,7 @@ t.test('what was sent before it closes is still answered, and control messages a
   void session.send('last')
   session.close()
   session.close()
-  t.match(await session.closed, { code: 1000, wasClean: true })
+  t.match(await session.closed, { code: 1000, wasClean: true, initiator: 'local' })
   t.strictSame(heard, ['{"type":"ws:ack","id":0}', 'last'])
   await t.rejects(session.send('late'))
 })

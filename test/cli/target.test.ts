@@ -21,6 +21,7 @@ t.test('header fields', async (t) => {
 t.test('all of it', async (t) => {
   const plain = readTarget(new Arguments({}, ['wss://h/a/']))
   t.equal(plain.place, 'h:443')
+  t.equal(readTarget(new Arguments({}, ['ws://ann:secret@h/a?b'])).name, 'ws://h/a?b')
   t.equal(plain.contract.url, '/', 'the slash at the end stays')
   t.strictSame(Object.keys(plain.options).filter((name) => name === 'tls' || name === 'auth'), [])
   const { options, place } = readTarget(new Arguments({ header: ['A: 1'], origin: 'http://o', subprotocol: ['v1', 'v2'], compress: true, insecure: true, auth: 'token', reconnect: true }, ['ws://h:8/a']))

@@ -64,6 +64,9 @@ export class Cli {
   }
 }
 
+// Streams of tests have the colours that they say.
+delete process.env['FORCE_COLOR']
+
 /** A stream that keeps what is written. */
 export class FakeOutput extends PassThrough {
   text = ''
