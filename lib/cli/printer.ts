@@ -97,7 +97,7 @@ function parse (text: string): unknown {
 function describeBytes (message: ArrayBuffer | Uint8Array): string {
   const bytes = toBuffer(message)
   const shown = bytes.toString('hex', 0, MOST_BYTES).replaceAll(/(..)(?=.)/g, '$1 ')
-  return `(${bytes.length} bytes) ${shown}${bytes.length > MOST_BYTES ? ' ...' : ''}`
+  return `(${bytes.length} ${bytes.length === 1 ? 'byte' : 'bytes'}) ${shown}${bytes.length > MOST_BYTES ? ' ...' : ''}`
 }
 
 function toBuffer (message: ArrayBuffer | Uint8Array): Buffer {

@@ -21,6 +21,7 @@ const rows: ReadonlyArray<{ name: string, message: string | Uint8Array | ArrayBu
   { name: 'a terminal and JSON', isTTY: true, message: '{"a":[1]}', options: { json: true }, want: '{\n  "a": [\n    1\n  ]\n}' },
   { name: 'a terminal and no JSON', isTTY: true, message: '{a', options: { json: true }, want: '{a' },
   { name: 'a terminal and bytes', isTTY: true, message: bytes, want: '(3 bytes) 00 01 ff' },
+  { name: 'a terminal and one byte', isTTY: true, message: new Uint8Array(1), want: '(1 byte) 00' },
   { name: 'a terminal and many bytes', isTTY: true, message: new Uint8Array(65), want: `(65 bytes) ${'00 '.repeat(64)}...` },
   { name: 'marks', isTTY: true, message: 'a', options: { marks: true }, want: '< a' }
 ]
