@@ -12,11 +12,14 @@ t.test('the file that the package names is a program', async (t) => {
 })
 
 t.test('version, help and the command line', async (t) => {
+  const coloured = new Cli(t, ['nope'], { env: { FORCE_COLOR: '1' } }).end()
   const [shown, help, none, wrong] = await Promise.all([['--version'], ['connect', '--help'], [], ['connect', 'localhost']].map((args) => new Cli(t, args).end()))
   t.strictSame(shown, { exitCode: 0, stdout: `${version}\n`, stderr: '' })
   t.match(help, { exitCode: 0, stdout: /^Usage: ftws connect/, stderr: '' })
   t.match(none, { exitCode: 2, stdout: '', stderr: /^ftws: a command is missing/ })
   t.match(wrong, { exitCode: 2, stdout: '', stderr: /^ftws: "localhost" is no URL of a WebSocket/ })
+  const { stderr } = await coloured
+  t.ok(stderr.startsWith('\x1b[31mftws:\x1b[39m '), `colours where they are asked for: ${JSON.stringify(stderr)}`)
 })
 
 t.test('what may fail', async (t) => {
@@ -33,11 +36,6 @@ t.test('what may fail', async (t) => {
   await Promise.all(rows.map(async ([args, exitCode, stderr]) => {
     t.match(await new Cli(t, args).end(), { exitCode, stdout: '', stderr }, args.join(' '))
   }))
-})
-
-t.test('colours where they are asked for', async (t) => {
-  const { stderr } = await new Cli(t, ['nope'], { env: { FORCE_COLOR: '1' } }).end()
-  t.ok(stderr.startsWith('\x1b[31mftws:\x1b[39m '), JSON.stringify(stderr))
 })
 
 t.test('Ctrl+C', async (t) => {
@@ -59,7 +57,7 @@ t.test('a reader that has had enough', async (t) => {
 
 t.test('a stdout that takes nothing', { skip: existsSync('/dev/full') ? false : 'no /dev/full' }, async (t) => {
   const { url } = await serveEcho(t)
-  for (const args of [['--help'], ['connect', `${url}/greet`]]) {
+  await Promise.all([['--help'], ['connect', `${url}/greet`]].map(async (args) => {
     t.match(await new Cli(t, args, { stdout: '/dev/full' }).end(), { exitCode: 1, stderr: /^ftws: stdout cannot be written to: ENOSPC/ }, args.join(' '))
-  }
+  }))
 })

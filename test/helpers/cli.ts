@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import type { Test } from 'tap'
@@ -60,7 +61,7 @@ export class Cli {
 
   /** Resolves when what was printed, without colours, has this in it. */
   async until (pattern: RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<RegExpExecArray> {
-    return await seen(() => stripVTControlCharacters(this[stream]), pattern)
+    return await seen(() => stripVTControlCharacters(this[stream]), pattern, this.child[stream] as Readable) // it is a pipe
   }
 }
 
@@ -86,7 +87,7 @@ export class FakeOutput extends PassThrough {
 
   /** As of the command. */
   async until (pattern: RegExp): Promise<RegExpExecArray> {
-    return await seen(() => stripVTControlCharacters(this.text), pattern)
+    return await seen(() => stripVTControlCharacters(this.text), pattern, this)
   }
 }
 
@@ -103,10 +104,11 @@ export function pipeStreams (input?: string): FakeStreams {
   return { stdin, stdout: new FakeOutput(), stderr: new FakeOutput() }
 }
 
-async function seen (read: () => string, pattern: RegExp): Promise<RegExpExecArray> {
+/** Asleep meanwhile: the process under test needs the processor. */
+async function seen (read: () => string, pattern: RegExp, stream: Readable): Promise<RegExpExecArray> {
   for (;;) {
     const found = pattern.exec(read())
     if (found !== null) return found
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => stream.once('data', resolve))
   }
 }
