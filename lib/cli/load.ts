@@ -94,7 +94,7 @@ export class Load {
       }
       this.#isOver = true
       clearInterval(progress)
-      if (!isAborted()) await this.#awaitLastAnswers()
+      await this.#awaitLastAnswers()
     }
     this.#isOver = true
     for (const peer of this.#peers) {

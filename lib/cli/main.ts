@@ -48,7 +48,7 @@ async function main (): Promise<ExitCode> {
 }
 
 function report (error: unknown): ExitCode {
-  const tell = (text: string): void => tellTo(process.stderr, text)
+  const tell = (text: string): void => tellTo(process.stderr, text, 'red')
   if (isUsage(error)) {
     tell(describeError(error, ''))
     return ExitCode.Usage

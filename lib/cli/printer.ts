@@ -64,9 +64,13 @@ export function paint (stream: Output, style: Style, text: string): string {
   return styleText(style, text, { stream })
 }
 
-/** Says something on stderr. What a server has said may be in it. */
-export function tell (stderr: Output, text: string): void {
-  stderr.write(`${paint(stderr, 'red', 'ftws:')} ${stderr.isTTY === true ? escapeControls(text) : text}\n`)
+/**
+ * Says something on stderr. What a server has said may be in it.
+ *
+ * @param style - of the name before it
+ */
+export function tell (stderr: Output, text: string, style?: Style): void {
+  stderr.write(`${style === undefined ? 'ftws:' : paint(stderr, style, 'ftws:')} ${stderr.isTTY === true ? escapeControls(text) : text}\n`)
 }
 
 /** Writes control characters as JSON would. */

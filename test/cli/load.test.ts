@@ -143,4 +143,5 @@ t.test('aborted', async (t) => {
   const load = await measure(t, echo, { duration: 60_000, signal: ending.signal, onProgress: () => ending.abort() })
   t.ok(load.elapsed < 10_000)
   t.ok(load.answered > 0)
+  t.equal(load.unanswered, 0, 'what was asked is still answered')
 })

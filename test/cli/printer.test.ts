@@ -46,8 +46,12 @@ t.test('what is told of a server does not write into a terminal either', async (
   const [terminal, file] = [new FakeOutput(true), new FakeOutput()]
   tell(terminal, 'closed: \x1b[2J')
   tell(file, 'closed: \x1b[2J')
+  const coloured = Object.assign(new FakeOutput(true), { getColorDepth: () => 8 })
+  tell(coloured, 'a')
+  tell(coloured, 'b', 'red')
   t.equal(terminal.text, 'ftws: closed: \\u001b[2J\n')
   t.equal(file.text, 'ftws: closed: \x1b[2J\n')
+  t.equal(coloured.text, 'ftws: a\n\x1b[31mftws:\x1b[39m b\n')
 })
 
 t.test('colours are for who has them', async (t) => {
