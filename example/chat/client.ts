@@ -69,7 +69,7 @@ export function enter (name: RoomName, nick: string, visitor: string, show: (new
     const entering = socket.subscribe(room, { room: name }, async (said) => {
       await loaded
       show({ type: 'said', said })
-    }, { data: { nick } })
+    })
     loaded = entering.then(load, () => {})
     const subscription = await entering
     const showPeople = (): void => show({ type: 'people', nicks: subscription.members.map(nickOf) })
@@ -124,9 +124,7 @@ export function enter (name: RoomName, nick: string, visitor: string, show: (new
 }
 
 function nickOf ({ data }: TopicMember): string {
-  // Each client has written its own, and nobody has checked it.
-  const nick = (data as { readonly nick?: unknown } | undefined)?.nick
-  return typeof nick === 'string' ? nick : 'somebody'
+  return (data as { readonly nick: string }).nick // as `authorize` of the server has made it
 }
 
 function explain (error: unknown): string {

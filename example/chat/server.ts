@@ -40,7 +40,8 @@ export async function build (options: FastifyServerOptions = {}): Promise<Fastif
         // To a room only the server publishes, which knows who says it.
         if (action === 'publish') return false
         guests.enter(name, guest)
-        return true
+        // What the others see of it, whatever the client would like to show.
+        return { data: { nick: guest.nick } }
       }
     },
     handler (connection, request) {

@@ -181,11 +181,11 @@ t.test('chat: who comes and goes, what is said and typed', async (t) => {
   const { app, origin } = await serve(t, chat.build)
   const [ann, ben] = [chatAs(t, origin, 'ann'), chatAs(t, origin, 'ben')]
   const heard: unknown[] = []
-  const lobby = await ann.subscribe(room, { room: 'lobby' }, (said) => { heard.push(said) }, { data: { nick: 'ann' } })
+  const lobby = await ann.subscribe(room, { room: 'lobby' }, (said) => { heard.push(said) })
   lobby.on('join', ({ data }) => { heard.push(['join', data]) }).on('leave', ({ data }) => { heard.push(['leave', data]) })
   await ann.subscribe(typing, { room: 'lobby' }, (typist) => { heard.push(typist) })
-  const there = await ben.subscribe(room, { room: 'lobby' }, () => {}, { data: { nick: 'ben' } })
-  t.strictSame(there.members.map(({ data }) => data), [{ nick: 'ann' }, { nick: 'ben' }])
+  const there = await ben.subscribe(room, { room: 'lobby' }, () => {}, { data: { nick: 'zoe' } })
+  t.strictSame(there.members.map(({ data }) => data), [{ nick: 'ann' }, { nick: 'ben' }], 'the server knows their names, whatever they say')
 
   await ben.publish(typing, { room: 'lobby' }, { nick: 'ben', isTyping: true })
   const said = await ben.request('say', { room: 'lobby', text: 'hello' })
@@ -232,7 +232,7 @@ t.test('chat: a name is one visitor\'s, in each room', async (t) => {
   const visitor = 'a secret of the first page'
   const enter = async (nick: string, visitor?: string, name = 'lobby'): Promise<ClientSocket<typeof chatContract>> => {
     const socket = chatAs(t, origin, nick, visitor)
-    await socket.subscribe(room, { room: name }, () => {}, { data: { nick } })
+    await socket.subscribe(room, { room: name }, () => {})
     return socket
   }
   const first = await enter('Ann', visitor)
