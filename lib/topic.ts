@@ -51,7 +51,7 @@ export function checkTopic ({ name, history }: Topic): void {
  *   and for a name of more than 255 bytes of UTF-8
  */
 export function topicName<Name extends string> (topic: Topic<Name>, ...[params]: TopicArguments<Name>): string {
-  const name = fillTopic(topic.name, params, (fault) => invalid(topic.name, fault))
+  const name = fillTopic(topic.name, params, (param) => invalid(topic.name, `${param} must be text without / and *`))
   checkTopicName(name)
   return name
 }
@@ -60,13 +60,13 @@ export function topicName<Name extends string> (topic: Topic<Name>, ...[params]:
  * Puts parameters into a topic's name, as `topicName` does, and looks at nothing but that none changes how many segments there are:
  * for clients, whose server judges the rest. As little as that, for browsers download it.
  *
- * @param makeError - of a parameter that cannot be one: this is what is thrown
+ * @param makeError - of a parameter's name and value that cannot be one: this is what is thrown
  */
-export function fillTopic (name: string, params: object | undefined, makeError: (fault: string) => Error): string {
+export function fillTopic (name: string, params: object | undefined, makeError: (param: string, value: unknown) => Error): string {
   return name.replace(/(^|\/):(\w+)/g, (_, slash: string, param: string) => {
     // The compiler has seen that they fit; here they are looked at one by one.
     const value: unknown = (params as Readonly<Record<string, unknown>> | undefined)?.[param]
-    if (typeof value !== 'string' || !/^[^/*]+$/.test(value)) throw makeError(`${param} must be text without / and *`)
+    if (typeof value !== 'string' || !/^[^/*]+$/.test(value)) throw makeError(param, value)
     return slash + value
   })
 }

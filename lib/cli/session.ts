@@ -4,7 +4,7 @@ import { defer } from '../client/deferred.ts'
 import { ClientError } from '../client/errors.ts'
 import { Link } from '../client/link.ts'
 import type { LinkEvents } from '../client/link.ts'
-import { checkNode, NodeWire } from '../client/node-wire.ts'
+import { checkNode, isRefusal, NodeWire } from '../client/node-wire.ts'
 import { readOptions } from '../client/options.ts'
 import type { ClientClose, ClientRetry } from '../client/types.ts'
 import type { Target } from './target.ts'
@@ -31,6 +31,7 @@ export class Session {
     const settings = readOptions(contract, { ...options, reconnect: options.reconnect === true && { isTerminal: () => this.#isClosing ? true : undefined } }, {
       origin: undefined,
       check: checkNode,
+      isRefusal,
       open: (wireTarget, wireEvents) => (this.#wire = new NodeWire(wireTarget, wireEvents, options))
     })
     const linkEvents: LinkEvents = {

@@ -1,6 +1,6 @@
 // `ftws subscribe`: the messages of a topic, by the client's own subscription.
 import { Client } from '../client/client.ts'
-import { checkNode, NodeWire } from '../client/node-wire.ts'
+import { checkNode, isRefusal, NodeWire } from '../client/node-wire.ts'
 import type { TopicPlace } from '../client/types.ts'
 import type { Arguments } from './arguments.ts'
 import { loadTopic, readContract } from './contract-file.ts'
@@ -26,6 +26,7 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   const client = new Client(target.contract, target.options, {
     origin: undefined,
     check: checkNode,
+    isRefusal,
     open: (wireTarget, events, options) => (wire = new NodeWire(wireTarget, {
       ...events,
       onMessage (data) {

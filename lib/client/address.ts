@@ -4,14 +4,6 @@ import { ClientError } from './errors.ts'
 /** Values for the parameters of a path, and for a query; a list stands for several of one name. */
 export type Values = Readonly<Record<string, unknown>>
 
-export interface AddressParts {
-  readonly base: string | URL
-  /** As Fastify writes it: `/chat/:room`. */
-  readonly path: string
-  readonly params?: Values | undefined
-  readonly query?: Values | undefined
-}
-
 /** `::` is a colon; `:name`, with a pattern or a question mark behind it, is a parameter, and `*` the one of that name. */
 const PARAM = /::|(\/?)(?::(\w+)(?:\(.*?\)(?=[/?-]|$))?(\?)?|\*)/g
 
@@ -19,10 +11,11 @@ const PARAM = /::|(\/?)(?::(\w+)(?:\(.*?\)(?=[/?-]|$))?(\?)?|\*)/g
  * Makes the URL to connect to. `http:` and `https:` become `ws:` and `wss:`; the base's path goes before the contract's, and its
  * query before that given here.
  *
+ * @param path - as Fastify writes it: `/chat/:room`
  * @throws {ClientError} `FST_WS_CLIENT_OPTION`
  * @throws {TypeError} for a base that is no URL
  */
-export function makeAddress ({ base, path, params = {}, query = {} }: AddressParts): URL {
+export function makeAddress (base: string | URL, path: string, params: Values = {}, query: Values = {}): URL {
   const url = new URL(base)
   url.protocol = url.protocol.replace('http', 'ws')
   if (!/^wss?:$/.test(url.protocol)) throw new ClientError('OPTION', `baseUrl ${url.protocol}`)
@@ -31,15 +24,20 @@ export function makeAddress ({ base, path, params = {}, query = {} }: AddressPar
     if (match === '::') return ':'
     const value = params[name]
     if (value === undefined && optional) return ''
-    const text = typeof value === 'object' ? '' : String(value ?? '')
+    let text = encodeURIComponent(typeof value === 'object' ? '' : value as string ?? '') // it makes strings of others
     // A wildcard stands for several segments.
-    const segments = name === '*' ? text.split('/') : [text]
+    if (name === '*') text = text.replaceAll('%2F', '/')
     // A URL takes dots for steps, percent-encoded as well, and would lead elsewhere.
-    if (segments.some((segment) => /^\.{0,2}$/.test(segment))) throw new ClientError('OPTION', `params.${name} is ${JSON.stringify(value)}`)
-    return slash + segments.map(encodeURIComponent).join('/')
+    if (/(^|\/)\.{0,2}(\/|$)/.test(text)) throw paramError(name, value)
+    return slash + text
   })
   for (const [name, value] of Object.entries(query)) {
-    for (const item of [value].flat()) if (item !== undefined) url.searchParams.append(name, String(item))
+    for (const item of [value].flat()) if (item !== undefined) url.searchParams.append(name, item as string) // as above
   }
   return url
+}
+
+/** Of a parameter of a path, or of a topic's name. */
+export function paramError (name: string, value: unknown): ClientError {
+  return new ClientError('OPTION', `params.${name} is ${JSON.stringify(value)}`)
 }

@@ -14,12 +14,11 @@ interface NativeSocket extends Wire {
 
 /** Begins to connect. @throws {ClientError} `FST_WS_CLIENT_OPTION` for what the constructor does not take */
 export function openNative (target: WireTarget, events: WireEvents, { webSocket }: ConnectSettings): Wire {
-  const Native = webSocket ?? (globalThis as { WebSocket?: ConnectSettings['webSocket'] }).WebSocket // absent in some
-  if (Native === undefined) throw new ClientError('OPTION', 'no WebSocket')
+  const scope = globalThis as { WebSocket?: ConnectSettings['webSocket'] } // absent in some
   const { url, protocols, token } = target
   let socket: NativeSocket
   try {
-    socket = new Native(String(url), token === undefined ? [...protocols] : [...protocols, 'bearer', token]) as NativeSocket // which it is by its documentation
+    socket = new (webSocket ?? scope.WebSocket!)(String(url), protocols.concat(token === undefined ? [] : ['bearer', token])) as NativeSocket // which it is by its documentation; where there is none, that throws as well
   } catch (cause) {
     throw new ClientError('OPTION', cause, { cause })
   }

@@ -1,12 +1,11 @@
 // What was asked of the server and has no answer yet. Owns the numbers that answers come back with, and the deadlines.
 import { ClientError } from './errors.ts'
+import type { Outgoing } from './outgoing-queue.ts'
+import { startTimer } from './timer.ts'
 import type { RequestOptions } from './types.ts'
 
 /** How long an answer may take unless a call says otherwise. */
 const TIMEOUT = 30_000
-
-/** The longest that a timer can wait: 25 days. */
-const LONGEST = 2 ** 31 - 1
 
 /** Who waits: called at once, before anything else that has come with the answer is looked at. */
 export interface Waiter {
@@ -15,10 +14,25 @@ export interface Waiter {
 }
 
 interface Call extends Waiter {
-  /** True if it may have reached the server. */
-  readonly isSent: () => boolean
+  readonly outgoing: Outgoing
   /** Nobody waits any more. */
   readonly end: () => void
+}
+
+/**
+ * Waits for so long, or until the signal is aborted.
+ *
+ * @param giveUp - gets why
+ * @returns ends it before
+ */
+export function limit ({ timeout = TIMEOUT, signal }: RequestOptions, isSent: () => boolean, giveUp: (reason: unknown) => void): () => void {
+  const onOver = (): void => giveUp(signal?.aborted ? signal.reason : new ClientError('TIMEOUT', `${timeout} ms`, { sent: isSent() }))
+  const timer = startTimer(onOver, timeout)
+  signal?.addEventListener('abort', onOver)
+  return () => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onOver)
+  }
 }
 
 export class Calls {
@@ -32,59 +46,43 @@ export class Calls {
   /**
    * Asks.
    *
-   * @param send - gets the call's number and what to call when it has been handed to a connection; gives what takes it back before.
-   *   What it throws is thrown here, and nothing was asked
+   * @param send - gets the call's number. What it throws is thrown here, and nothing was asked; so it is with the reason of a signal that
+   *   is aborted already
    */
-  open (send: (id: number, onSend: () => void) => (() => void) | undefined, { resolve, reject }: Waiter, { timeout = TIMEOUT, signal }: RequestOptions = {}): void {
-    if (signal?.aborted) return reject(signal.reason)
+  open (send: (id: number) => Outgoing, waiter: Waiter, options: RequestOptions = {}): void {
+    options.signal?.throwIfAborted()
     const id = ++this.#lastId
-    let sent = false
-    const withdraw = send(id, () => { sent = true })
-    const giveUp = (): void => {
-      withdraw?.()
-      this.reject(id, signal?.aborted ? signal.reason : new ClientError('TIMEOUT', `${timeout} ms`, { sent }))
-    }
-    const timer = setTimeout(giveUp, Math.min(timeout, LONGEST))
-    signal?.addEventListener('abort', giveUp)
-    this.#pending.set(id, {
-      resolve,
-      reject,
-      isSent: () => sent,
-      end: () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', giveUp)
-      }
+    const outgoing = send(id)
+    const end = limit(options, () => outgoing.sent, (reason) => {
+      outgoing.withdraw?.()
+      this.settle(id, 'reject', reason)
     })
+    this.#pending.set(id, { ...waiter, outgoing, end })
   }
 
-  /** Answers a call, if there still is one of that number. */
-  resolve (id: unknown, answer: unknown): void {
-    this.#take(id)?.resolve(answer as never) // what it is, is between whoever asked and the server
-  }
-
-  /** @returns false if nobody waits for this answer */
-  reject (id: unknown, reason: unknown): boolean {
-    const call = this.#take(id)
-    call?.reject(reason)
+  /**
+   * Answers a call, if there still is one of that number.
+   *
+   * @param value - what it is, is between whoever asked and the server
+   * @returns false if nobody waits for this answer
+   */
+  settle (id: unknown, how: keyof Waiter, value: unknown): boolean {
+    const call = this.#pending.get(id)
+    this.#pending.delete(id)
+    call?.end()
+    call?.[how](value as never) // see above
     return call !== undefined
   }
 
   /**
    * No answer will come.
    *
-   * @param makeReason - `undefined` leaves a call as it is
+   * @param makeReason - `false` leaves a call as it is
    */
-  rejectAll (makeReason: (sent: boolean) => unknown): void {
+  rejectAll (makeReason: (sent: boolean) => Error | false): void {
     for (const [id, call] of this.#pending) {
-      const reason = makeReason(call.isSent())
-      if (reason !== undefined) this.reject(id, reason)
+      const reason = makeReason(call.outgoing.sent)
+      if (reason) this.settle(id, 'reject', reason)
     }
-  }
-
-  #take (id: unknown): Call | undefined {
-    const call = this.#pending.get(id)
-    this.#pending.delete(id)
-    call?.end()
-    return call
   }
 }

@@ -3,10 +3,11 @@
 import { fillTopic } from '../topic.ts'
 import type { Topic } from '../topic.ts'
 import type { WebSocketContract } from '../contract.ts'
+import { paramError } from './address.ts'
 import { Calls } from './calls.ts'
 import type { Waiter } from './calls.ts'
 import { defer } from './deferred.ts'
-import { ClientError, RequestError } from './errors.ts'
+import { ClientError, RequestError, toError } from './errors.ts'
 import { Inbox } from './inbox.ts'
 import type { Listener } from './inbox.ts'
 import { Link } from './link.ts'
@@ -14,15 +15,13 @@ import type { LinkEvents } from './link.ts'
 import { readOptions } from './options.ts'
 import type { AnyConnectOptions } from './options.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
-import type { Payload } from './outgoing-queue.ts'
-import { Pinger } from './pinger.ts'
+import type { Outgoing, Payload } from './outgoing-queue.ts'
+import { makePinger } from './pinger.ts'
+import type { Pinger } from './pinger.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type { Control, SubscriptionsOwner, TopicSubscription } from './subscriptions.ts'
 import type { ClientClose, ClientRetry, ClientState, ClientValidator, Published, RequestOptions, SubscribeOptions } from './types.ts'
 import type { Platform } from './wire.ts'
-
-/** Messages that may wait for slow handlers before the connection is not read any more, where that can be had. */
-const MOST_WAITING = 16
 
 /** In the text of every control message, whatever the order of its fields. */
 const CONTROL_MARK = '"ws:'
@@ -36,7 +35,7 @@ type MessageSchemas = NonNullable<NonNullable<WebSocketContract['schema']>['webs
 export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   readonly #schemas: MessageSchemas
   /** Bytes go beside the JSON messages. */
-  readonly #takesBinary: boolean
+  readonly #takesBinary: boolean | undefined
   readonly #validate: ClientValidator | undefined
   readonly #link: Link
   readonly #queue: OutgoingQueue
@@ -46,26 +45,25 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   readonly #closed = defer<ClientClose>()
   #opened = defer()
   #hasBeenOpen = false
-  #isPaused = false
 
   /** @throws {ClientError} `FST_WS_CLIENT_OPTION` */
   constructor (contract: WebSocketContract, options: AnyConnectOptions, platform: Platform) {
     super()
     const settings = readOptions(contract, options, platform)
     this.#schemas = contract.schema?.websocket ?? {}
-    this.#takesBinary = (contract.websocket as { readonly binary?: boolean } | undefined)?.binary === true // `true` has no such property
+    this.#takesBinary = (contract.websocket as { readonly binary?: boolean } | undefined)?.binary // `true` has no such property
     this.#validate = options.validate
     this.#queue = new OutgoingQueue(settings.queue)
     this.#link = new Link(settings, this)
     this.#subscriptions = new Subscriptions(this)
     const { ping } = settings
-    this.#pinger = ping && new Pinger(ping, () => this.#link.wire?.send(PING), () => this.#link.drop(new ClientError('SILENT', 'no pong')))
+    this.#pinger = ping && makePinger(ping, () => this.#link.wire?.send(PING), () => this.#link.drop(new ClientError('SILENT', 'no pong')))
     const { signal } = options
     const onAbort = (): void => this.#link.abort(signal?.reason)
     this.closed.then(() => signal?.removeEventListener('abort', onAbort))
-    if (signal?.aborted) return onAbort() as never
     signal?.addEventListener('abort', onAbort)
     this.#link.start()
+    if (signal?.aborted) onAbort()
   }
 
   get state (): ClientState {
@@ -103,19 +101,19 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
 
   send (message: unknown): boolean {
     const schema = this.#schemas.receive
-    const bytes = toBytes(message)
-    if (schema === undefined || (bytes !== undefined && this.#takesBinary)) {
-      if (bytes === undefined && typeof message !== 'string') throw new ClientError('INVALID_SEND', typeof message)
-      return !this.#put(bytes ?? message as string) // as was just seen
-    }
-    this.#check(schema, message)
-    return !this.#put(encode(message))
+    let data: Payload | undefined = toBytes(message)
+    if (schema !== undefined && !(data && this.#takesBinary)) {
+      this.#check(schema, message)
+      data = JSON.stringify(message) as string | undefined // which is what it gives for a function, say
+    } else if (typeof message === 'string') data = message
+    if (data === undefined) throw new ClientError('INVALID_SEND', typeof message)
+    return this.#put(data).sent
   }
 
   async request (method: string, payload?: unknown, options?: RequestOptions): Promise<unknown> {
     const schemas = this.#schemas.requests?.[method]
     this.#check(schemas?.request, payload)
-    const reply = await this.#ask({ type: 'ws:request', method, payload }, options)
+    const { payload: reply } = await this.#ask<Control>({ type: 'ws:request', method, payload }, options)
     this.#check(schemas?.reply, reply, 'INVALID_MESSAGE')
     return reply
   }
@@ -124,7 +122,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     const params = typeof args[0] === 'function' ? undefined : args.shift()
     const [listener, options] = args as [Listener | undefined, SubscribeOptions | undefined] // what the overloads let through
     this.#checkNotClosed()
-    return await this.#subscriptions.open(nameOf(topic, params), { listener, data: options?.data, since: options?.since, schema: (topic as Topic).schema }) // a string has none
+    return await this.#subscriptions.open(nameOf(topic, params), (topic as Topic).schema, listener, options) // a string has none
   }
 
   async publish (topic: string | Topic, ...args: unknown[]): Promise<Published> {
@@ -153,27 +151,22 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
 
   /** As `#ask`, for who must know at once. */
   call (control: Control, waiter: Waiter, options?: RequestOptions): void {
-    this.#calls.open((id, onSend) => this.#put(encode({ ...control, id }), onSend), waiter, options)
+    this.#calls.open((id) => this.#put(JSON.stringify({ ...control, id })), waiter, options)
     this.onChange()
   }
 
-  /**
-   * Hands a payload to the connection, or keeps it.
-   *
-   * @returns `undefined` if it was handed over, else what takes it back
-   */
-  #put (data: Payload, onSend?: () => void): (() => void) | undefined {
+  /** Hands a payload to the connection, or keeps it. */
+  #put (data: Payload): Outgoing {
     this.#checkNotClosed()
     const link = this.#link
-    if (!link.isOpen) return this.#queue.push(data, onSend)
+    if (!link.isOpen) return this.#queue.push(data)
     if (this.bufferedAmount > this.#queue.limits.bytes) throw new ClientError('QUEUE_FULL', `${this.bufferedAmount} bytes`)
-    onSend?.()
     link.wire?.send(data)
-    return undefined
+    return { sent: true }
   }
 
   #checkNotClosed (): void {
-    if (this.state.startsWith('clos')) throw new ClientError('CLOSED', this.state)
+    if (this.#link.isClosing) throw new ClientError('CLOSED', this.state)
   }
 
   onOpen (): void {
@@ -182,17 +175,15 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     this.#subscriptions.renew()
     this.#queue.flush((data) => link.wire?.send(data))
     this.#pinger?.start()
-    const reconnected = this.#hasBeenOpen
-    this.#hasBeenOpen = true
     this.#opened.resolve()
-    this.emit('open', { reconnected })
+    this.emit('open', { reconnected: this.#hasBeenOpen })
+    this.#hasBeenOpen = true
   }
 
   onLost (): void {
     this.#pinger?.stop()
-    this.#isPaused = false
     this.#opened = defer()
-    this.#calls.rejectAll((sent) => sent ? new ClientError('LOST', 'sent', { sent }) : undefined)
+    this.#calls.rejectAll((sent) => sent && new ClientError('LOST', 'sent', { sent }))
   }
 
   onRetry (retry: ClientRetry): void {
@@ -234,22 +225,18 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   }
 
   #onControl (control: Control): void {
-    const { type, id, payload, error } = control
-    if (type === 'ws:message') this.#subscriptions.onMessage(control)
-    else if (type === 'ws:reply') this.#calls.resolve(id, payload)
-    else if (type === 'ws:ack') this.#calls.resolve(id, control)
-    else if (type === 'ws:error') {
+    const { type, id, error } = control
+    if (type === 'ws:error') {
       const reason = new RequestError(error)
-      if (!this.#calls.reject(id, reason)) this.emit('error', reason)
-    } else if (type !== 'ws:pong') this.#subscriptions.onPresence(control)
+      if (!this.#calls.settle(id, 'reject', reason)) this.emit('error', reason)
+    // What comes by itself has no number.
+    } else if (id === undefined) this.#subscriptions.onMessage(control)
+    else this.#calls.settle(id, 'resolve', control)
   }
 
   /** Lets the server wait while handlers are busy, unless one of them may wait for the server. */
   override onChange (): void {
-    const mustPause = this.waiting > MOST_WAITING && this.#calls.size + this.#subscriptions.size === 0 && this.isHeard('message')
-    if (mustPause === this.#isPaused) return
-    this.#isPaused = mustPause
-    this.#link.wire?.[mustPause ? 'pause' : 'resume']?.()
+    this.#link.wire?.onWaiting?.(this.#calls.size + this.#subscriptions.size > 0 || !this.isHeard('message') ? 0 : this.waiting)
   }
 
   override onUnheard (): void {
@@ -258,7 +245,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
 
   /** What a listener threw must not vanish: where nobody listens for errors, or that one threw, it is thrown. */
   override onFault (reason: unknown, event?: string): void {
-    if (event !== 'error' && this.isHeard('error')) this.emit('error', reason instanceof Error ? reason : new Error(String(reason), { cause: reason }))
+    if (event !== 'error' && this.isHeard('error')) this.emit('error', toError(reason))
     else queueMicrotask(() => { throw reason })
   }
 
@@ -293,12 +280,11 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
 }
 
 function isControl (message: unknown): message is Control {
-  const type = (message as { readonly type?: unknown } | null | undefined)?.type // which no string or number has
-  return typeof type === 'string' && type.startsWith('ws:')
+  return String((message as Control | null | undefined)?.type).startsWith('ws:') // which no string or number has
 }
 
 function nameOf (topic: string | Topic, params: unknown): string {
-  return typeof topic === 'string' ? topic : fillTopic(topic.name, params as object | undefined, (fault) => new ClientError('OPTION', fault)) // it looks at each
+  return typeof topic === 'string' ? topic : fillTopic(topic.name, params as object | undefined, paramError) // it looks at each
 }
 
 function toBytes (message: unknown): Uint8Array | undefined {
@@ -314,10 +300,4 @@ function decode (text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function encode (message: unknown): string {
-  const text = JSON.stringify(message) as string | undefined // which is what it gives for a function, say
-  if (text === undefined) throw new ClientError('INVALID_SEND', typeof message)
-  return text
 }

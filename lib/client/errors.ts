@@ -15,9 +15,9 @@ export interface ClientErrorOptions extends ErrorOptions {
 /** A fault of this side, of the network, or of a message that came. */
 export class ClientError extends Error {
   override readonly name = 'ClientError'
-  readonly code: `FST_WS_CLIENT_${ClientFault}`
+  declare readonly code: `FST_WS_CLIENT_${ClientFault}`
   /** Of a request, a subscription or a publication that failed: true if it may have reached the server. */
-  readonly sent: boolean
+  declare readonly sent: boolean
   /** Of a message that does not fit, where `validate` has looked at it. */
   declare readonly validation?: readonly MessageFault[]
   /** Of a refused handshake, in Node: the HTTP answer's. Names of headers are in lower case; of the body there is what came in time. */
@@ -26,25 +26,30 @@ export class ClientError extends Error {
   declare readonly body?: string
 
   /** The message is the fault's name in small letters, `queue full` say, and the detail. */
-  constructor (fault: ClientFault, detail: unknown, options?: ClientErrorOptions) {
-    super(`${fault.toLowerCase().replace('_', ' ')}: ${String(detail)}`, options)
+  constructor (fault: ClientFault, detail: unknown, options: ClientErrorOptions = {}) {
+    super(`${fault.toLowerCase().replace('_', ' ')}: ${detail}`, options)
     this.code = `FST_WS_CLIENT_${fault}`
-    this.sent = options?.sent ?? false
+    this.sent = options.sent ?? false
   }
+}
+
+/** Makes an error of what was thrown, if it is none. */
+export function toError (reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(reason as string, { cause: reason }) // it makes a string of it
 }
 
 /** The server answered a request, a subscription or a publication with an error. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
   /** The server's own. */
-  readonly code: string
-  readonly statusCode: number | undefined
-  readonly validation: readonly MessageFault[] | undefined
+  declare readonly code: string
+  declare readonly statusCode: number | undefined
+  declare readonly validation: readonly MessageFault[] | undefined
 
   /** @param error - as the server has written it: all but its message is taken over as it is */
   constructor (error: unknown) {
     const { code, message, statusCode, validation } = (error ?? {}) as RequestError // or anything, and then it has no such property
-    super(String(message))
+    super(message)
     this.code = code
     this.statusCode = statusCode
     this.validation = validation

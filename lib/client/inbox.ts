@@ -2,6 +2,8 @@
 // one's are called. Owns who is called, what waits, and the loops that pull (`for await`); knows nothing of connections. What is not in
 // the public types is for whoever fills it.
 
+import { defer } from './deferred.ts'
+
 /** A listener of any event: its event says what it is called with. */
 export type Listener = (...args: never[]) => unknown
 
@@ -17,7 +19,7 @@ export abstract class Inbox {
   #waiting: Array<readonly [message: unknown, isBinary: boolean]> = []
   #isBusy = false
   #hasEnded = false
-  /** Wakes each loop. */
+  /** Ends each loop. */
   readonly #loops = new Set<() => void>()
 
   /** Called with what a listener of `event` threw or rejected with. */
@@ -52,29 +54,28 @@ export abstract class Inbox {
 
   /** Pulls messages; one counts as handled when the next one is asked for. */
   async * [Symbol.asyncIterator] (): AsyncGenerator<unknown, undefined, undefined> {
-    const ready: Array<readonly [message: unknown, done: () => void]> = []
-    let wake = (): void => {}
+    // One at a time: the next message comes when this one is done.
+    let next = defer<readonly [message: unknown] | undefined>()
+    let done = (): void => {}
     const listener = (message: unknown): Promise<void> => new Promise((resolve) => {
-      ready.push([message, resolve])
-      wake()
+      done = resolve
+      next.resolve([message])
     })
-    const onEnd = (): void => wake()
+    const onEnd = (): void => next.resolve(undefined)
     this.#loops.add(onEnd)
     this.on('message', listener)
     try {
       while (true) {
-        const [first] = ready
-        if (first !== undefined) {
-          yield first[0]
-          ready.shift()
-          first[1]()
-        } else if (this.#isOver) return
-        else await new Promise<void>((resolve) => { wake = resolve })
+        const taken = await next.promise
+        if (taken === undefined) return
+        next = defer()
+        yield taken[0]
+        done()
       }
     } finally {
       this.#loops.delete(onEnd)
       this.off('message', listener)
-      for (const [, done] of ready) done()
+      done()
     }
   }
 
@@ -121,18 +122,14 @@ export abstract class Inbox {
     this.#waiting = []
   }
 
-  get #isOver (): boolean {
-    return this.#hasEnded && !this.#isBusy && this.#waiting.length === 0
-  }
-
   #deliver (): void {
     while (!this.#isBusy && this.#waiting.length > 0 && this.isHeard('message')) {
       const [message, isBinary] = this.#waiting.shift()!
       this.#isBusy = true
       const type = (message as { readonly type?: unknown } | null)?.type // which no string or number has
-      const pending = [...this.emit('message', message, isBinary), ...this.emit(`message:${String(type)}`, message)]
-      if (pending.length === 0) this.#isBusy = false
-      else {
+      const pending = [...this.emit('message', message, isBinary), ...this.emit(`message:${type}`, message)]
+      this.#isBusy = pending.length > 0
+      if (this.#isBusy) {
         Promise.all(pending).then(() => {
           this.#isBusy = false
           this.#deliver()
@@ -140,6 +137,7 @@ export abstract class Inbox {
       }
     }
     this.onChange()
-    if (this.#isOver) for (const wake of this.#loops) wake()
+    // Again and again: a loop that has a message looks behind it.
+    if (this.#hasEnded && !this.#isBusy && this.#waiting.length === 0) for (const end of this.#loops) end()
   }
 }

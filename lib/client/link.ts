@@ -2,7 +2,9 @@
 // connection is not its business.
 import { drawDelay } from './backoff.ts'
 import type { BackoffTimes } from './backoff.ts'
-import { ClientError } from './errors.ts'
+import { ClientError, toError } from './errors.ts'
+import { startTimer } from './timer.ts'
+import type { Timer } from './timer.ts'
 import type { ClientClose, ClientRetry, ClientState } from './types.ts'
 import type { Loss, Wire, WireEvents, WireTarget } from './wire.ts'
 
@@ -42,7 +44,7 @@ export class Link {
   #failures = 0
   #openedAt = 0
   /** Of the state: the attempt's deadline, the wait for the next one, the deadline of closing. */
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #timer: Timer | undefined
   /** Why this side closes. */
   #fault: Error | undefined
 
@@ -60,14 +62,14 @@ export class Link {
     return this.#state === 'open' && this.#wire?.readyState === 1
   }
 
+  /** True when it is, or has, closed for good. */
+  get isClosing (): boolean {
+    return this.#state.startsWith('clos')
+  }
+
   /** The connection, or the one that may become one; the last one when there is none. */
   get wire (): Wire | undefined {
     return this.#wire
-  }
-
-  /** Begins the first attempt. */
-  start (): void {
-    this.#connect()
   }
 
   /**
@@ -76,9 +78,9 @@ export class Link {
    * @param fault - what the server did wrong, if it is that
    */
   close (code: number, reason: string, fault?: Error): void {
-    if (this.#state.startsWith('clos')) return
+    if (this.isClosing) return
     this.#fault = fault
-    if (this.#state !== 'open') return this.#finish({ code, reason, wasClean: false, initiator: 'local', error: fault })
+    if (this.#state !== 'open') return this.#finish({ code, reason, wasClean: false }, fault)
     // It may throw, and then nothing has happened.
     this.#wire?.close(code, reason)
     this.#state = 'closing'
@@ -99,28 +101,31 @@ export class Link {
       this.#wire = undefined
       wire?.close(1000)
     }
-    this.#finish({ ...ABNORMAL, initiator: 'local', error: reason })
+    this.#finish(ABNORMAL, reason)
   }
 
-  #connect (): void {
+  /** Begins an attempt: the first one, for its caller. Never rejects. */
+  async start (): Promise<void> {
     this.#state = 'connecting'
     const attempt = ++this.#attempt
-    const { handshakeTimeout } = this.#settings
+    const isCurrent = (): boolean => attempt === this.#attempt
+    const { handshakeTimeout, describe, open } = this.#settings
     this.#setTimer(handshakeTimeout, () => this.drop(new ClientError('UNREACHABLE', `in ${handshakeTimeout} ms`)))
-    const ifCurrent = <Args extends unknown[]>(callback: (...args: Args) => void) => (...args: Args): void => {
-      if (attempt === this.#attempt) callback(...args)
-    }
-    this.#settings.describe().then(ifCurrent((target) => {
-      this.#wire = this.#settings.open(target, {
-        onOpen: ifCurrent(() => this.#onOpen()),
-        onMessage: ifCurrent((data: string | ArrayBuffer) => this.#events.onMessage(data)),
-        onClose: ifCurrent((loss: Loss) => this.#onLoss(loss))
+    try {
+      const target = await describe()
+      if (!isCurrent()) return
+      this.#wire = open(target, {
+        onOpen: () => isCurrent() && this.#onOpen(),
+        onMessage: (data) => isCurrent() && this.#events.onMessage(data),
+        onClose: (loss) => isCurrent() && this.#onLoss(loss)
       })
-    })).catch(ifCurrent((reason: unknown) => this.drop(reason instanceof Error ? reason : new ClientError('UNREACHABLE', reason))))
+    } catch (reason) {
+      if (isCurrent()) this.drop(toError(reason))
+    }
   }
 
   #onOpen (): void {
-    this.#setTimer()
+    clearTimeout(this.#timer)
     this.#state = 'open'
     this.#openedAt = Date.now()
     this.#events.onOpen()
@@ -129,43 +134,37 @@ export class Link {
   #onLoss (loss: Loss): void {
     const state = this.#state
     const settings = this.#settings
-    // From here on the old one is not heard.
-    this.#attempt++
-    this.#setTimer()
-    this.#terminate()
-    if (state === 'closing') return this.#finish({ ...loss, initiator: 'local', error: this.#fault ?? loss.error })
-    if (state === 'open') {
-      if (Date.now() - this.#openedAt >= settings.resetAfter) this.#failures = 0
-      // Not open for those who ask while they are told.
-      this.#state = 'waiting'
-      this.#events.onLost()
-      if (this.state !== 'waiting') return
-    }
-    if (this.#failures >= settings.maxAttempts || settings.isTerminal(loss)) return this.#finish({ ...loss, initiator: 'remote' })
+    this.#leave('waiting')
+    // Whoever was told may have closed it.
+    if (this.#state !== 'waiting') return
+    if (state === 'closing') return this.#finish(loss, this.#fault ?? loss.error)
+    if (state === 'open' && Date.now() - this.#openedAt >= settings.resetAfter) this.#failures = 0
+    if (this.#failures >= settings.maxAttempts || settings.isTerminal(loss)) return this.#finish(loss, loss.error, 'remote')
     const delay = drawDelay(this.#failures, settings)
     this.#failures++
-    this.#state = 'waiting'
-    this.#setTimer(delay, () => this.#connect())
+    this.#setTimer(delay, () => this.start())
     this.#events.onRetry({ ...loss, attempt: this.#failures, delay })
   }
 
-  #finish (end: Omit<ClientClose, 'unsent'>): void {
+  #finish (loss: Loss, error: unknown, initiator: ClientClose['initiator'] = 'local'): void {
+    this.#leave('closed')
+    this.#events.onClosed({ ...loss, initiator, error })
+  }
+
+  /** Lets go of what there is: from here on it is not heard. */
+  #leave (next: ClientState): void {
     this.#attempt++
-    this.#setTimer()
-    this.#terminate()
-    const wasOpen = /open|closing/.test(this.#state)
-    this.#state = 'closed'
-    if (wasOpen) this.#events.onLost()
-    this.#events.onClosed(end)
-  }
-
-  #terminate (): void {
-    if (this.#wire?.terminate !== undefined) this.#wire.terminate()
-    else this.#wire?.close()
-  }
-
-  #setTimer (delay?: number, callback?: () => void): void {
     clearTimeout(this.#timer)
-    if (callback !== undefined) this.#timer = setTimeout(callback, delay)
+    const wire = this.#wire
+    void (wire?.terminate ?? wire?.close)?.call(wire)
+    const wasOpen = /open|closing/.test(this.#state)
+    // Not open for those who ask while they are told.
+    this.#state = next
+    if (wasOpen) this.#events.onLost()
+  }
+
+  #setTimer (delay: number, callback: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = startTimer(callback, delay)
   }
 }

@@ -16,8 +16,8 @@ import { buildRequest, generateKey, judgeResponse } from '../protocol/handshake-
 import type { HandshakeOffer } from '../protocol/handshake-client.ts'
 import { openNative } from './browser-wire.ts'
 import { ClientError } from './errors.ts'
-import { readPingTimes, usesApplicationPings } from './options.ts'
-import type { ConnectSettings, PingOptions, ReconnectOptions } from './types.ts'
+import { readNumbers, readPingTimes, usesApplicationPings } from './options.ts'
+import type { ConnectSettings } from './types.ts'
 import type { Loss, Wire, WireEvents, WireTarget } from './wire.ts'
 
 /** Most bytes of a refusal's body that are read, and how long, in ms, it may take. */
@@ -26,6 +26,9 @@ const BODY_TIMEOUT = 2_000
 
 const MAX_PAYLOAD = 104_857_600
 
+/** Messages that may wait for slow handlers before the connection is not read any more. */
+const MOST_WAITING = 16
+
 /** From where to where each may be. */
 const DEFLATE_RANGES: ReadonlyArray<readonly [name: keyof (DeflateWish & DeflateTuning), least: number, most: number]> = [
   ['threshold', 0, Number.MAX_SAFE_INTEGER], ['level', 1, 9], ['memLevel', 1, 9], ['serverMaxWindowBits', 8, 15], ['clientMaxWindowBits', 8, 15]
@@ -33,14 +36,9 @@ const DEFLATE_RANGES: ReadonlyArray<readonly [name: keyof (DeflateWish & Deflate
 
 /** @throws {ClientError} `FST_WS_CLIENT_OPTION` */
 export function checkNode (options: ConnectSettings): void {
-  const { handshakeTimeout, closeTimeout, maxPayload, reconnect, queue, ping } = options
+  if (options.baseUrl === undefined) throw new ClientError('OPTION', 'baseUrl is missing')
   readDeflate(options)
-  const { minDelay, maxDelay, maxAttempts, resetAfter }: ReconnectOptions = typeof reconnect === 'object' ? reconnect : {}
-  const { interval, timeout }: PingOptions = typeof ping === 'object' ? ping : {}
-  const numbers = { handshakeTimeout, closeTimeout, maxPayload, minDelay, maxDelay, maxAttempts, resetAfter, interval, timeout, ...queue }
-  for (const [name, value] of Object.entries(numbers)) {
-    if (value !== undefined && !(typeof value === 'number' && value >= 0)) throw new ClientError('OPTION', `${name} must be a number from 0 on, got ${String(value)}`)
-  }
+  readNumbers(options, { maxPayload: MAX_PAYLOAD })
   if (options.webSocket !== undefined && options.headers !== undefined) {
     throw new ClientError('OPTION', 'headers: a WHATWG WebSocket, given as webSocket, sends none')
   }
@@ -50,6 +48,11 @@ export function checkNode (options: ConnectSettings): void {
 export function openNode (target: WireTarget, events: WireEvents, options: ConnectSettings): Wire {
   if (options.webSocket !== undefined) return openNative(target, events, options)
   return new NodeWire(target, events, options)
+}
+
+/** Tells an HTTP answer of 4xx on the request, but for those that say: too slow, too early, too many. */
+export function isRefusal (error: unknown): boolean {
+  return error instanceof ClientError && error.code === 'FST_WS_CLIENT_REFUSED' && /^4(?!08|25|29)/.test(`${error.statusCode}`)
 }
 
 /** What only this wire has, a command line uses. */
@@ -63,6 +66,7 @@ export class NodeWire implements Wire {
   #connection: Connection | undefined
   #error: Error | undefined
   #isOver = false
+  #isHeldBack = false
 
   constructor (target: WireTarget, events: WireEvents, options: ConnectSettings) {
     this.#events = events
@@ -128,6 +132,14 @@ export class NodeWire implements Wire {
     this.#request.destroy()
     if (this.#connection === undefined) this.#socket.destroy()
     else this.#connection.terminate()
+  }
+
+  onWaiting (count: number): void {
+    const mustWait = count > MOST_WAITING
+    if (mustWait === this.#isHeldBack) return
+    this.#isHeldBack = mustWait
+    if (mustWait) this.pause()
+    else this.resume()
   }
 
   pause (): void {

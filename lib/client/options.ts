@@ -1,5 +1,5 @@
-// What `connect` was told, with its defaults. Owns what all platforms have; their own options, and numbers that are none, are checked
-// by the platform, since a browser has to download what is here.
+// What `connect` was told, with its defaults. Owns what all platforms have; their own options are checked by the platform, since a
+// browser has to download what is here.
 import type { WebSocketContract } from '../contract.ts'
 import { makeAddress } from './address.ts'
 import type { Values } from './address.ts'
@@ -24,27 +24,19 @@ export interface ClientSettings extends LinkSettings {
 
 /** @throws {ClientError} `FST_WS_CLIENT_OPTION` */
 export function readOptions (contract: WebSocketContract, options: AnyConnectOptions, platform: Platform): ClientSettings {
-  const { baseUrl, params, query, headers, auth, protocols = [], reconnect, handshakeTimeout = 10_000, closeTimeout = 5_000 } = options
-  const { minDelay = 500, maxDelay = 30_000, maxAttempts = Infinity, resetAfter = 5_000, isTerminal }: ReconnectOptions = typeof reconnect === 'object' ? reconnect : {}
-  const { messages = 1_000, bytes = 1_048_576 } = options.queue ?? {}
-  const locate = (base: string | URL | undefined, params?: Values, query?: Values): URL => {
-    base ??= platform.origin
-    if (base === undefined) throw new ClientError('OPTION', 'baseUrl is missing')
-    return makeAddress({ base, path: contract.url, params, query })
-  }
+  const { baseUrl, params, query, headers, auth, protocols = [], reconnect } = options
+  // Without any base URL throws.
+  const locate = (base?: string | URL, params?: Values, query?: Values): URL => makeAddress((base ?? platform.origin) as string, contract.url, params, query)
   platform.check(options)
+  const pingTimes = readPingTimes(options)
   // What is known is looked at now, and not at the first attempt.
   if (typeof baseUrl !== 'function' && typeof params !== 'function' && typeof query !== 'function') locate(baseUrl, params, query)
   return {
-    minDelay,
-    maxDelay,
-    maxAttempts: reconnect === false ? 0 : maxAttempts,
-    resetAfter,
-    handshakeTimeout,
-    closeTimeout,
-    queue: { messages, bytes },
-    ping: usesApplicationPings(options) ? readPingTimes(options) : undefined,
-    isTerminal: (loss) => isTerminal?.(loss.code, loss.reason, loss.error) ?? isForGood(loss),
+    ...readNumbers(options, { handshakeTimeout: 10_000, closeTimeout: 5_000 }),
+    ...readNumbers(reconnect, { minDelay: 500, maxDelay: 30_000, maxAttempts: reconnect === false ? 0 : Infinity, resetAfter: 5_000 }),
+    queue: readNumbers(options.queue, { messages: 1_000, bytes: 1_048_576 }),
+    ping: usesApplicationPings(options) ? pingTimes : undefined,
+    isTerminal: (loss) => (reconnect as ReconnectOptions | undefined)?.isTerminal?.(loss.code, loss.reason, loss.error) ?? isForGood(loss, platform), // a boolean has none
     open: (target, events) => platform.open(target, events, options),
     async describe (): Promise<WireTarget> {
       const [base, values, fields, own, token] = await Promise.all([call(baseUrl), call(params), call(query), call(headers), auth?.()])
@@ -59,19 +51,30 @@ export function usesApplicationPings ({ ping }: ConnectSettings): boolean {
 }
 
 export function readPingTimes ({ ping }: ConnectSettings): PingTimes {
-  const { interval = 25_000, timeout = 20_000 }: PingOptions = typeof ping === 'object' ? ping : {}
-  return { interval, timeout }
+  return readNumbers(ping, { interval: 25_000, timeout: 20_000 })
+}
+
+/**
+ * Takes what was given for each of these names, or its default.
+ *
+ * @throws {ClientError} `FST_WS_CLIENT_OPTION` for what is no number from 0 on: as a time it would be none, over and over
+ */
+export function readNumbers<Name extends string> (given: unknown, defaults: Readonly<Record<Name, number>>): Record<Name, number> {
+  const numbers: Record<Name, number> = { ...defaults }
+  for (const name in defaults) {
+    const value = (given as Partial<Record<Name, number>> | undefined)?.[name] ?? defaults[name] // a boolean has none of them
+    if (value !== Math.abs(value)) throw new ClientError('OPTION', `${name} is ${value}`)
+    numbers[name] = value
+  }
+  return numbers
 }
 
 /**
  * Tells an end behind which the server would do the same again: it is done, or refuses what this client sends or is. 1003, 1007 and
- * 1009 are its judgement on a message, 1008 on a token as well, 1010 on the handshake; an HTTP answer of 4xx on the request, but for
- * those that say: too slow, too early, too many.
+ * 1009 are its judgement on a message, 1008 on a token as well, 1010 on the handshake.
  */
-function isForGood ({ code, error }: Loss): boolean {
-  const { statusCode = 0, code: fault } = (error ?? {}) as Partial<ClientError> // of another error they are other things
-  return [1000, 1003, 1007, 1008, 1009, 1010].includes(code) || fault === 'FST_WS_CLIENT_OPTION' ||
-    (fault === 'FST_WS_CLIENT_REFUSED' && statusCode > 399 && statusCode < 500 && ![408, 425, 429].includes(statusCode))
+function isForGood ({ code, error }: Loss, platform: Platform): boolean {
+  return /^10(0[03789]|10)/.test(`${code}`) || (error as Partial<ClientError> | undefined)?.code === 'FST_WS_CLIENT_OPTION' || platform.isRefusal?.(error) === true
 }
 
 async function call<T> (value: PerAttempt<T> | undefined): Promise<T | undefined> {

@@ -9,10 +9,18 @@ export interface QueueLimits {
   readonly bytes: number
 }
 
+/** What has become of a message. */
+export interface Outgoing {
+  /** It was handed to a connection. */
+  readonly sent: boolean
+  /** Takes it out of the queue, if it still waits. */
+  readonly withdraw?: () => void
+}
+
 interface Entry {
   readonly data: Payload
-  readonly size: number
-  readonly onSend: (() => void) | undefined
+  sent: boolean
+  readonly withdraw: () => void
 }
 
 export class OutgoingQueue {
@@ -31,27 +39,27 @@ export class OutgoingQueue {
   /**
    * Takes a message in; bytes are copied.
    *
-   * @param onSend - called when it goes to a connection
-   * @returns takes it out again, if it still waits
    * @throws {ClientError} `FST_WS_CLIENT_QUEUE_FULL`
    */
-  push (data: Payload, onSend?: () => void): () => void {
+  push (data: Payload): Outgoing {
     const { messages, bytes } = this.limits
     const size = typeof data === 'string' ? new TextEncoder().encode(data).length : data.length
     if (this.#entries.size >= messages || this.#bytes + size > bytes) {
-      throw new ClientError('QUEUE_FULL', `${this.#entries.size} messages, ${this.#bytes} bytes and ${size} more`)
+      throw new ClientError('QUEUE_FULL', `${this.#entries.size} messages`)
     }
-    const entry = { data: typeof data === 'string' ? data : data.slice(), size, onSend }
+    const entry: Entry = {
+      data: data.slice(), sent: false, withdraw: () => { if (this.#entries.delete(entry)) this.#bytes -= size }
+    }
     this.#entries.add(entry)
     this.#bytes += size
-    return () => this.#remove(entry)
+    return entry
   }
 
   /** Hands all messages over in order; each is gone before it is handed over, so that none goes twice. */
   flush (send: (data: Payload) => void): void {
     for (const entry of this.#entries) {
-      this.#remove(entry)
-      entry.onSend?.()
+      entry.withdraw()
+      entry.sent = true
       send(entry.data)
     }
   }
@@ -60,9 +68,5 @@ export class OutgoingQueue {
   clear (): void {
     this.#entries.clear()
     this.#bytes = 0
-  }
-
-  #remove (entry: Entry): void {
-    if (this.#entries.delete(entry)) this.#bytes -= entry.size
   }
 }

@@ -6,7 +6,7 @@ import type { Deferred } from './deferred.ts'
 import { ClientError, RequestError } from './errors.ts'
 import { Inbox } from './inbox.ts'
 import type { Listener } from './inbox.ts'
-import type { RequestOptions, TopicMember, TopicPlace } from './types.ts'
+import type { RequestOptions, SubscribeOptions, TopicMember, TopicPlace } from './types.ts'
 
 /** A message from the server, by the fields that may be in it. */
 export type Control = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -19,7 +19,7 @@ export interface SubscriptionsOwner {
   /** False while there is no connection: what is not asked for now is when there is one. */
   readonly isOpen: boolean
   /** Asks the server, while there is a connection. */
-  call (control: Control, waiter: Waiter, options: RequestOptions): void
+  call (control: Control, waiter: Waiter, options?: RequestOptions): void
   /** Tells listeners of the client. */
   emit (event: string, detail: unknown): void
   /** Judges a message. @returns false if it does not fit, and was dealt with */
@@ -28,16 +28,9 @@ export interface SubscriptionsOwner {
   onFault (reason: unknown): void
 }
 
-export interface SubscribeSettings {
-  readonly listener?: Listener | undefined
-  readonly data?: unknown
-  readonly since?: TopicPlace | undefined
-  /** Of the messages. */
-  readonly schema?: unknown
-}
-
 /** One topic; many may have asked for it, the server is asked once. */
 interface Channel {
+  readonly owner: SubscriptionsOwner
   readonly topic: string
   readonly data: unknown
   readonly members: Set<TopicSubscription>
@@ -49,22 +42,20 @@ interface Channel {
   isNew: boolean
   /** Who is there, by id, where the server tells. */
   present: Map<string, TopicMember>
+  /** One of its members goes. */
+  leave (member: TopicSubscription): Promise<void>
 }
 
 /** What one caller of `subscribe` has. */
 export class TopicSubscription extends Inbox {
   readonly #channel: Channel
-  readonly #owner: SubscriptionsOwner
   /** Of its messages. */
   readonly schema: unknown
-  readonly #onUnsubscribe: (subscription: TopicSubscription) => Promise<void>
 
-  constructor (channel: Channel, schema: unknown, owner: SubscriptionsOwner, onUnsubscribe: (subscription: TopicSubscription) => Promise<void>) {
+  constructor (channel: Channel, schema: unknown) {
     super()
     this.#channel = channel
-    this.#owner = owner
     this.schema = schema
-    this.#onUnsubscribe = onUnsubscribe
   }
 
   get topic (): string {
@@ -77,15 +68,15 @@ export class TopicSubscription extends Inbox {
 
   unsubscribe (): Promise<void> {
     this.end()
-    return this.#onUnsubscribe(this)
+    return this.#channel.leave(this)
   }
 
   override onFault (reason: unknown): void {
-    this.#owner.onFault(reason)
+    this.#channel.owner.onFault(reason)
   }
 
   override onUnheard (): void {
-    this.#owner.emit('error', new ClientError('UNHEARD', this.topic))
+    this.#channel.owner.emit('error', new ClientError('UNHEARD', this.topic))
   }
 }
 
@@ -101,10 +92,14 @@ export class Subscriptions {
     return this.#channels.size
   }
 
-  /** Subscribes; resolves when the server has confirmed, on whichever connection. */
-  async open (topic: string, { listener, data, since, schema }: SubscribeSettings = {}): Promise<TopicSubscription> {
-    const channel = this.#channels.get(topic) ?? this.#add(topic, data, since)
-    const subscription = new TopicSubscription(channel, schema, this.#owner, (member) => this.#leave(channel, member))
+  /**
+   * Subscribes; resolves when the server has confirmed, on whichever connection.
+   *
+   * @param schema - of the messages
+   */
+  async open (topic: string, schema?: unknown, listener?: Listener, options: SubscribeOptions = {}): Promise<TopicSubscription> {
+    const channel = this.#channels.get(topic) ?? this.#add(topic, options)
+    const subscription = new TopicSubscription(channel, schema)
     if (listener !== undefined) subscription.on('message', listener)
     channel.members.add(subscription)
     await channel.confirmed.promise
@@ -122,14 +117,19 @@ export class Subscriptions {
   }
 
   /**
-   * Takes a message of a topic.
+   * Takes what the server says of a topic: a message, or that somebody comes or goes.
    *
    * @param isOwn - it was published by this client, and is not to be told: it is seen, if it came right behind what was seen last
    */
-  onMessage ({ topic, epoch, offset, message }: Control, isOwn = false): void {
+  onMessage ({ type, topic, epoch, offset, message, member }: Control, isOwn = false): void {
     const channel = this.#channels.get(topic)
     if (channel === undefined) return
-    const { place, members } = channel
+    const { place, members, present } = channel
+    if (member !== undefined) {
+      present[type === 'ws:join' ? 'set' : 'delete']((member as TopicMember).id, member as TopicMember)
+      for (const subscription of members) subscription.emit(type.slice(3), member)
+      return
+    }
     const next = toPlace(epoch ?? place?.epoch, offset)
     if (next !== undefined) {
       const ahead = next.epoch === place?.epoch ? next.offset - place.offset : Infinity
@@ -137,20 +137,13 @@ export class Subscriptions {
       if (ahead < 1 || (isOwn && ahead > 1)) return
       channel.place = next
     }
-    if (!isOwn) for (const member of members) if (this.#owner.isValid(member.schema, message)) member.receive(message)
+    if (!isOwn) for (const subscription of members) if (this.#owner.isValid(subscription.schema, message)) subscription.receive(message)
   }
 
-  /** Takes the coming and going of others. */
-  onPresence ({ type, topic, member }: Control): void {
-    const channel = this.#channels.get(topic)
-    if (channel === undefined) return
-    const { id } = member as TopicMember
-    channel.present[type === 'ws:join' ? 'set' : 'delete'](id, member as TopicMember)
-    for (const subscription of channel.members) subscription.emit(type.slice(3), member)
-  }
-
-  #add (topic: string, data: unknown, place: TopicPlace | undefined): Channel {
-    const channel = { topic, data, members: new Set<TopicSubscription>(), place, confirmed: defer(), isNew: true, present: new Map() }
+  #add (topic: string, { data, since }: SubscribeOptions): Channel {
+    const channel: Channel = {
+      owner: this.#owner, topic, data, members: new Set(), place: since, confirmed: defer(), isNew: true, present: new Map(), leave: (member) => this.#leave(channel, member)
+    }
     this.#channels.set(topic, channel)
     if (this.#owner.isOpen) this.#ask(channel)
     return channel
@@ -165,13 +158,11 @@ export class Subscriptions {
   }
 
   #onAnswer (channel: Channel, { epoch, offset, recovered, members = [] }: Control, since: TopicPlace | undefined): void {
-    const isRecovered = since !== undefined && recovered === true
+    if (this.#channels.get(channel.topic) !== channel) return
     channel.present = new Map((members as TopicMember[]).map((member) => [member.id, member]))
     // What was missed follows, and each message brings its offset.
-    if (!isRecovered) channel.place = toPlace(epoch, offset)
-    if ((!channel.isNew || since !== undefined) && channel.members.size > 0) {
-      this.#tell(channel, isRecovered ? 'recovered' : 'lost', channel.topic)
-    }
+    if (!recovered) channel.place = toPlace(epoch, offset)
+    if (!channel.isNew || since !== undefined) this.#tell(channel, recovered ? 'recovered' : 'lost', channel.topic)
     channel.isNew = false
     channel.confirmed.resolve()
   }
@@ -189,10 +180,13 @@ export class Subscriptions {
   }
 
   async #leave (channel: Channel, member: TopicSubscription): Promise<void> {
-    const { members, topic } = channel
-    if (!members.delete(member) || members.size > 0 || !this.#drop(channel)) return
+    const { members } = channel
+    if (members.delete(member) && members.size === 0 && this.#drop(channel)) await this.#tellLeft(channel)
+  }
+
+  async #tellLeft ({ topic }: Channel): Promise<void> {
     // If the connection breaks meanwhile, that is an end of it as well.
-    if (this.#owner.isOpen) await new Promise<void>((resolve) => { this.#owner.call({ type: 'ws:unsubscribe', topic }, { resolve, reject: () => resolve() }, FOR_EVER) })
+    if (this.#owner.isOpen) await new Promise((resolve) => { this.#owner.call({ type: 'ws:unsubscribe', topic }, { resolve, reject: resolve }) })
   }
 
   /** @returns false if it was dropped before; another may have taken its place */

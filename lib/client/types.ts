@@ -212,7 +212,7 @@ export interface ClientEvents {
 
 /** How an answer is waited for. */
 export interface RequestOptions {
-  /** Until the answer, time without a connection included, in ms. Default: 30,000. */
+  /** Until the answer, time without a connection included, in ms; Infinity for none. Default: 30,000. */
   readonly timeout?: number | undefined
   readonly signal?: AbortSignal | undefined
 }

@@ -41,9 +41,8 @@ export interface Wire {
   close (code?: number, reason?: string): void
   /** Lets go of it at once. Where that cannot be had, it is closed; what it still tells is for nobody. */
   terminate? (): void
-  /** Reads no more until `resume`; there where that can be had. */
-  pause? (): void
-  resume? (): void
+  /** Told how many messages wait for slow handlers, to let the server wait; there where that can be had. */
+  onWaiting? (count: number): void
 }
 
 /** What a client has of the world around it. */
@@ -56,6 +55,8 @@ export interface Platform {
    * @throws {ClientError} `FST_WS_CLIENT_OPTION`
    */
   check (options: ConnectSettings): void
+  /** Tells an error that another attempt would end in as well, where errors say that much. */
+  isRefusal? (error: unknown): boolean
   /** Begins to connect. @throws {ClientError} `FST_WS_CLIENT_OPTION` when no attempt can succeed */
   open (target: WireTarget, events: WireEvents, options: ConnectSettings): Wire
 }

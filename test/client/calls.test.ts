@@ -5,7 +5,7 @@ import type { RequestOptions } from '../../lib/client/types.ts'
 interface Asked {
   readonly answer: Promise<unknown>
   readonly id: number
-  readonly onSend: () => void
+  readonly outgoing: { sent: boolean }
   readonly withdrawn: () => boolean
 }
 
@@ -13,9 +13,10 @@ function ask (calls: Calls, options?: RequestOptions): Asked {
   let asked: Omit<Asked, 'answer'> | undefined
   let isWithdrawn = false
   const answer = new Promise((resolve, reject) => {
-    calls.open((id, onSend) => {
-      asked = { id, onSend, withdrawn: () => isWithdrawn }
-      return () => { isWithdrawn = true }
+    calls.open((id) => {
+      const outgoing = { sent: false, withdraw: () => { isWithdrawn = true } }
+      asked = { id, outgoing, withdrawn: () => isWithdrawn }
+      return outgoing
     }, { resolve, reject }, options)
   })
   answer.catch(() => {})
@@ -27,11 +28,11 @@ t.test('answers find whoever asked, at once', async (t) => {
   const [first, second] = [ask(calls), ask(calls)]
   t.equal(calls.size, 2)
   t.not(first.id, second.id)
-  calls.resolve(second.id, 'b')
+  calls.settle(second.id, 'resolve', 'b')
   t.equal(calls.size, 1)
-  t.equal(calls.reject(first.id, 'a'), true)
-  t.equal(calls.reject(first.id, 'a'), false)
-  calls.resolve('nobody', 1)
+  t.equal(calls.settle(first.id, 'reject', 'a'), true)
+  t.equal(calls.settle(first.id, 'reject', 'a'), false)
+  calls.settle('nobody', 'resolve', 1)
   t.equal(await second.answer, 'b')
   await first.answer.then(() => t.fail(), (reason) => { t.equal(reason, 'a') })
 })
@@ -40,7 +41,7 @@ t.test('deadlines: what was not sent is taken back', async (t) => {
   const calls = new Calls()
   const waiting = ask(calls, { timeout: 5 })
   const sent = ask(calls, { timeout: 5 })
-  sent.onSend()
+  sent.outgoing.sent = true
   await t.rejects(waiting.answer, { code: 'FST_WS_CLIENT_TIMEOUT', message: 'timeout: 5 ms', sent: false })
   await t.rejects(sent.answer, { code: 'FST_WS_CLIENT_TIMEOUT', sent: true })
   t.equal(waiting.withdrawn(), true)
@@ -48,7 +49,7 @@ t.test('deadlines: what was not sent is taken back', async (t) => {
   const patient = ask(calls, { timeout: Infinity })
   await new Promise((resolve) => setTimeout(resolve, 10))
   t.equal(calls.size, 1)
-  calls.resolve(patient.id, 1)
+  calls.settle(patient.id, 'resolve', 1)
 })
 
 t.test('signals', async (t) => {
@@ -59,19 +60,19 @@ t.test('signals', async (t) => {
   aborter.abort(reason)
   await t.rejects(answer, reason)
   t.equal(withdrawn(), true)
-  calls.open(() => t.fail('nothing is asked') as never, { resolve: () => t.fail(), reject: (given) => { t.equal(given, reason) } }, { signal: aborter.signal })
+  t.throws(() => calls.open(() => t.fail('nothing is asked') as never, { resolve: () => t.fail(), reject: () => t.fail() }, { signal: aborter.signal }), reason)
   t.equal(calls.size, 0)
 })
 
 t.test('all of them, or those that a reason is made for', async (t) => {
   const calls = new Calls()
   const [first, second] = [ask(calls), ask(calls)]
-  second.onSend()
-  calls.rejectAll((sent) => sent ? 'lost' : undefined)
-  await second.answer.then(() => t.fail(), (reason) => { t.equal(reason, 'lost') })
+  second.outgoing.sent = true
+  calls.rejectAll((sent) => sent && new Error('lost'))
+  await second.answer.then(() => t.fail(), (reason) => { t.equal(reason.message, 'lost') })
   t.equal(calls.size, 1)
-  calls.rejectAll(() => 'closed')
-  await first.answer.then(() => t.fail(), (reason) => { t.equal(reason, 'closed') })
+  calls.rejectAll(() => new Error('closed'))
+  await first.answer.then(() => t.fail(), (reason) => { t.equal(reason.message, 'closed') })
 })
 
 t.test('what cannot be sent was not asked', async (t) => {

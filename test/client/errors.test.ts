@@ -10,5 +10,5 @@ t.test('ClientError says what and why', async (t) => {
 
 t.test('RequestError takes what there is', async (t) => {
   t.match(new RequestError({ code: 'A', message: 'b', statusCode: 400, validation: [1] }), { code: 'A', message: 'b', statusCode: 400, validation: [1] })
-  for (const odd of [undefined, null, 'text', 1, {}]) t.match(new RequestError(odd), { message: 'undefined', code: undefined }, String(odd))
+  for (const odd of [undefined, null, 'text', 1, {}]) t.match(new RequestError(odd), { message: '', code: undefined }, String(odd))
 })

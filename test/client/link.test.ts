@@ -195,3 +195,13 @@ t.test('closed by whoever is told of a loss', async (t) => {
     t.equal(setup.wires.length, 1)
   }
 })
+
+t.test('a wait has an end, however long it may be', async (t) => {
+  const setup = new Setup({ minDelay: Infinity, maxDelay: Infinity, handshakeTimeout: Infinity })
+  setup.link.start()
+  ;(await setup.wire(0)).events.onClose(LOSS)
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  t.equal(setup.link.state, 'waiting')
+  t.equal(setup.wires.length, 1)
+  setup.link.abort('enough')
+})

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { ClientError } from '../../lib/client/errors.ts'
+import { isRefusal } from '../../lib/client/node-wire.ts'
 import { readOptions, readPingTimes, usesApplicationPings } from '../../lib/client/options.ts'
+import type { ConnectSettings } from '../../lib/client/types.ts'
 import type { Platform } from '../../lib/client/wire.ts'
 
 const platform: Platform = { origin: 'https://page.example', check () {}, open: () => { throw new Error('not here') } }
@@ -26,7 +28,7 @@ t.test('defaults, also for what is given as undefined', async (t) => {
 t.test('the page is the base where none is given', async (t) => {
   const { describe } = readOptions(contract, { params: { room: 'a' }, query: { b: 1 }, protocols: 'v1' }, platform)
   t.match(await describe(), { url: new URL('wss://page.example/chat/a?b=1'), protocols: ['v1'], token: undefined, headers: undefined })
-  t.throws(() => readOptions({ url: '/' }, {}, { ...platform, origin: undefined }), { code: 'FST_WS_CLIENT_OPTION', message: 'option: baseUrl is missing' })
+  t.throws(() => readOptions({ url: '/' }, {}, { ...platform, origin: undefined }), TypeError)
 })
 
 t.test('functions are asked at each attempt, and not before', async (t) => {
@@ -46,6 +48,18 @@ t.test('functions are asked at each attempt, and not before', async (t) => {
   await t.rejects(failing.describe(), { message: 'no' })
 })
 
+t.test('numbers that are none are refused, on every platform', async (t) => {
+  for (const value of [Number.NaN, -1, '1' as unknown as number]) {
+    const rows: ConnectSettings[] = [
+      { handshakeTimeout: value }, { closeTimeout: value }, { ping: { interval: value } }, { ping: { timeout: value } },
+      { queue: { messages: value } }, { queue: { bytes: value } },
+      ...['minDelay', 'maxDelay', 'maxAttempts', 'resetAfter'].map((name) => ({ reconnect: { [name]: value } }))
+    ]
+    for (const options of rows) t.throws(() => readOptions({ url: '/' }, options, platform), { code: 'FST_WS_CLIENT_OPTION', message: / is (NaN|-?1)$/ }, JSON.stringify(options))
+  }
+  t.match(readOptions({ url: '/' }, { reconnect: { minDelay: 0, maxDelay: Infinity } }, platform), { minDelay: 0, maxDelay: Infinity })
+})
+
 t.test('pings', async (t) => {
   t.same([undefined, false, true, {}, { interval: 1 }, 'application' as const, { application: true }].map((ping) => usesApplicationPings({ ping: ping as true })), [false, false, false, false, false, true, true])
   t.same(readPingTimes({ ping: { interval: 1 } }), { interval: 1, timeout: 20_000 })
@@ -61,7 +75,7 @@ const ends = [
 ]
 
 t.test('what is for good', async (t) => {
-  const { isTerminal } = readOptions({ url: '/' }, {}, platform)
+  const { isTerminal } = readOptions({ url: '/' }, {}, { ...platform, isRefusal })
   for (const { code, error, want } of ends) t.equal(isTerminal({ code, reason: '', wasClean: true, error }), want, `${code} ${String(error)}`)
   const seen: unknown[] = []
   const own = readOptions({ url: '/' }, { reconnect: { isTerminal: (...args) => { seen.push(args); return args[0] === 1001 ? true : undefined } } }, platform)

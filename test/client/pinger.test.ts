@@ -1,10 +1,11 @@
 import t from 'tap'
-import { Pinger } from '../../lib/client/pinger.ts'
+import { makePinger } from '../../lib/client/pinger.ts'
+import type { Pinger } from '../../lib/client/pinger.ts'
 
 t.test('pings at each interval while there is life, and tells once when there is none', async (t) => {
   let pings = 0
   let silent = 0
-  const pinger: Pinger = new Pinger({ interval: 10, timeout: 5 }, () => {
+  const pinger: Pinger = makePinger({ interval: 10, timeout: 5 }, () => {
     pings++
     if (pings < 4) pinger.noteLife()
   }, () => { silent++ })
@@ -16,7 +17,7 @@ t.test('pings at each interval while there is life, and tells once when there is
 })
 
 t.test('stop', async (t) => {
-  const pinger = new Pinger({ interval: 1, timeout: 1 }, () => t.fail(), () => t.fail())
+  const pinger = makePinger({ interval: 1, timeout: 1 }, () => t.fail(), () => t.fail())
   pinger.start()
   pinger.stop()
   await new Promise((resolve) => setTimeout(resolve, 10))

@@ -30,7 +30,7 @@ t.test('the place is that of the last message that was seen', async (t) => {
   const owner = new Owner()
   const subscriptions = new Subscriptions(owner)
   const heard: unknown[] = []
-  void subscriptions.open('a', { listener: (text: unknown) => { heard.push(text) }, data: { nick: 'ann' } })
+  void subscriptions.open('a', undefined, (text: unknown) => { heard.push(text) }, { data: { nick: 'ann' } })
   t.match(owner.asked[0], { type: 'ws:subscribe', topic: 'a', data: { nick: 'ann' }, since: undefined })
   owner.answer(0, { epoch: 'e', offset: 5, members: [{ id: 'x', data: 1 }] })
   subscriptions.renew()
@@ -60,7 +60,7 @@ t.test('a place that is known from before is asked for at once', async (t) => {
     const owner = new Owner()
     const subscriptions = new Subscriptions(owner)
     const texts: unknown[] = []
-    const opened = subscriptions.open('a', { listener: (text: unknown) => { texts.push(text) }, since: { epoch: 'e', offset: 5 } })
+    const opened = subscriptions.open('a', undefined, (text: unknown) => { texts.push(text) }, { since: { epoch: 'e', offset: 5 } })
     t.strictSame(owner.asked[0]?.['since'], { epoch: 'e', offset: 5 })
     owner.answer(0, { epoch: 'e', offset: 6, recovered })
     subscriptions.onMessage(message(5, 5))
@@ -113,7 +113,7 @@ t.test('left without a connection, nothing is asked', async (t) => {
   const owner = new Owner()
   const subscriptions = new Subscriptions(owner)
   const opened = subscriptions.open('a')
-  owner.asked[0]?.waiter.reject(new ClientError('LOST', 'sent'))
+  owner.asked[0]?.waiter.reject(new ClientError('LOST', 'sent', { sent: true }))
   owner.isOpen = false
   subscriptions.renew()
   owner.answer(1)
@@ -137,9 +137,11 @@ t.test('the end of the client is theirs', async (t) => {
 t.test('faults of listeners, and messages that nobody listens for', async (t) => {
   const owner = new Owner()
   const subscriptions = new Subscriptions(owner)
-  void subscriptions.open('a', { listener: () => { throw new Error('thrown') } })
+  void subscriptions.open('a', undefined, () => { throw new Error('thrown') })
   subscriptions.onMessage(message(undefined, 1))
   void subscriptions.open('b')
   for (let n = 0; n < 1_001; n++) subscriptions.onMessage({ ...message(undefined, n), topic: 'b' })
+  owner.answer(0)
+  owner.answer(1)
   t.match(owner.told, [['fault', { message: 'thrown' }], ['error', { code: 'FST_WS_CLIENT_UNHEARD', message: 'unheard: b' }]])
 })

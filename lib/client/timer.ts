@@ -1,0 +1,11 @@
+// Timers that can wait for ever. Owns the longest that one of the platform's can.
+
+/** 25 days; behind it there is no wait at all. */
+const LONGEST = 2 ** 31 - 1
+
+export type Timer = ReturnType<typeof setTimeout>
+
+/** @param delay - in ms, Infinity as well */
+export function startTimer (callback: () => void, delay: number): Timer {
+  return setTimeout(callback, Math.min(delay, LONGEST))
+}
