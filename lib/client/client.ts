@@ -151,7 +151,11 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
 
   /** As `#ask`, for who must know at once. */
   call (control: Control, waiter: Waiter, options?: RequestOptions): void {
-    this.#calls.open((id) => this.#put(JSON.stringify({ ...control, id })), waiter, options)
+    try {
+      this.#calls.open((id) => this.#put(JSON.stringify({ ...control, id })), waiter, options)
+    } catch (reason) {
+      waiter.reject(reason)
+    }
     this.onChange()
   }
 
@@ -188,7 +192,8 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
 
   onRetry (retry: ClientRetry): void {
     if (retry.error !== undefined) this.emit('error', retry.error)
-    this.emit('reconnecting', retry)
+    // That may have made somebody close it.
+    if (this.state === 'waiting') this.emit('reconnecting', retry)
   }
 
   onClosed (link: Omit<ClientClose, 'unsent'>): void {
@@ -213,7 +218,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     // On a raw route most texts are no JSON, and nobody asks them to be.
     if (!isBinary && (schema !== undefined || data.includes(CONTROL_MARK))) {
       const value = decode(data)
-      if (isControl(value)) return this.#onControl(value)
+      if (isControl(value)) return void this.#isFine(() => this.#onControl(value))
       if (schema !== undefined) message = value
     }
     if (schema !== undefined && !(isBinary && this.#takesBinary)) {
@@ -255,8 +260,13 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   }
 
   isValid (schema: unknown, message: unknown): boolean {
+    return this.#isFine(() => this.#check(schema, message, 'INVALID_MESSAGE'))
+  }
+
+  /** Looks at a message. @returns false if that threw */
+  #isFine (look: () => void): boolean {
     try {
-      this.#check(schema, message, 'INVALID_MESSAGE')
+      look()
       return true
     } catch (error) {
       this.#onInvalid(4008, error as Error)

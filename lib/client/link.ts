@@ -139,7 +139,11 @@ export class Link {
     if (this.#state !== 'waiting') return
     if (state === 'closing') return this.#finish(loss, this.#fault ?? loss.error)
     if (state === 'open' && Date.now() - this.#openedAt >= settings.resetAfter) this.#failures = 0
-    if (this.#failures >= settings.maxAttempts || settings.isTerminal(loss)) return this.#finish(loss, loss.error, 'remote')
+    try {
+      if (this.#failures >= settings.maxAttempts || settings.isTerminal(loss)) return this.#finish(loss, loss.error, 'remote')
+    } catch (reason) {
+      return this.#finish(loss, toError(reason), 'remote')
+    }
     const delay = drawDelay(this.#failures, settings)
     this.#failures++
     this.#setTimer(delay, () => this.start())

@@ -39,7 +39,7 @@ export function readOptions (contract: WebSocketContract, options: AnyConnectOpt
     isTerminal: (loss) => (reconnect as ReconnectOptions | undefined)?.isTerminal?.(loss.code, loss.reason, loss.error) ?? isForGood(loss, platform), // a boolean has none
     open: (target, events) => platform.open(target, events, options),
     async describe (): Promise<WireTarget> {
-      const [base, values, fields, own, token] = await Promise.all([call(baseUrl), call(params), call(query), call(headers), auth?.()])
+      const [base, values, fields, own, token] = await Promise.all([call(baseUrl), call(params), call(query), call(headers), call(auth)])
       return { url: locate(base, values, fields), protocols: [protocols].flat(), headers: own, token }
     }
   }

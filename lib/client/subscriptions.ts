@@ -3,7 +3,7 @@
 import type { Waiter } from './calls.ts'
 import { defer } from './deferred.ts'
 import type { Deferred } from './deferred.ts'
-import { ClientError, RequestError } from './errors.ts'
+import { ClientError } from './errors.ts'
 import { Inbox } from './inbox.ts'
 import type { Listener } from './inbox.ts'
 import type { RequestOptions, SubscribeOptions, TopicMember, TopicPlace } from './types.ts'
@@ -18,7 +18,7 @@ const FOR_EVER = { timeout: Infinity }
 export interface SubscriptionsOwner {
   /** False while there is no connection: what is not asked for now is when there is one. */
   readonly isOpen: boolean
-  /** Asks the server, while there is a connection. */
+  /** Asks the server, while there is a connection. What cannot be asked is rejected at once. */
   call (control: Control, waiter: Waiter, options?: RequestOptions): void
   /** Tells listeners of the client. */
   emit (event: string, detail: unknown): void
@@ -153,7 +153,7 @@ export class Subscriptions {
     const { topic, data, place: since } = channel
     this.#owner.call({ type: 'ws:subscribe', topic, since, data }, {
       resolve: (answer: Control) => this.#onAnswer(channel, answer, since),
-      reject: (reason) => this.#onRefused(channel, reason)
+      reject: (reason) => this.#onRefused(channel, reason as object) // an error
     }, FOR_EVER)
   }
 
@@ -167,9 +167,9 @@ export class Subscriptions {
     channel.confirmed.resolve()
   }
 
-  #onRefused (channel: Channel, reason: unknown): void {
+  #onRefused (channel: Channel, reason: { readonly sent?: unknown }): void {
     // The connection broke: it is renewed with the next one.
-    if (!(reason instanceof RequestError)) return
+    if (reason.sent) return
     if (!channel.isNew) this.#tell(channel, 'error', reason)
     this.#drop(channel, reason)
   }

@@ -18,7 +18,7 @@ export interface ReconnectOptions {
   readonly resetAfter?: number
   /**
    * Decides whether an end is for good; `undefined` leaves it to the default. That is: close codes 1000, 1003, 1007, 1008, 1009 and
-   * 1010, and HTTP answers (Node only) from 400 to 499 but 408, 425 and 429.
+   * 1010, and HTTP answers (Node only) from 400 to 499 but 408, 425 and 429. What it throws is the end as well.
    *
    * @param error - a refusal has its `statusCode`
    */

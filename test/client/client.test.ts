@@ -632,3 +632,78 @@ t.test('maxAttempts', async (t) => {
   t.strictSame(attempts, [1, 2])
   await t.rejects(socket.opened, { code: 'ECONNREFUSED' })
 })
+
+t.test('nothing is told behind close', async (t) => {
+  const server = await ControlServer.start(t, { refuse: () => 503 })
+  const socket = open(t, server)
+  const events: string[] = []
+  socket.on('error', () => { events.push('error'); socket.close() })
+  for (const event of ['reconnecting', 'close'] as const) socket.on(event, () => { events.push(event) })
+  await socket.closed
+  t.strictSame(events, ['error', 'close'])
+})
+
+t.test('a subscription that cannot be asked for harms no other', async (t) => {
+  const { server, socket } = await setUp(t)
+  const data: { self?: unknown } = {}
+  data.self = data
+  const early = t.rejects(socket.subscribe('odd', undefined, undefined, { data }), TypeError)
+  const heard: unknown[] = []
+  await socket.subscribe('news', (message) => { heard.push(message) })
+  await early
+  await t.rejects(socket.subscribe('odd', undefined, undefined, { data }), TypeError)
+  server.cut()
+  await next(socket, 'open')
+  await until(() => server.controls.length === 2)
+  server.publish('news', 1)
+  await until(() => heard.length === 1)
+  t.equal(server.requests.length, 2)
+})
+
+const malformed = [
+  { type: 'ws:join', topic: 'news', member: null },
+  { type: 'ws:message' },
+  { type: 'ws:leave', topic: 'news' },
+  { type: 'ws:other' },
+  { type: 'ws:reply', id: {} },
+  { type: 'ws:error', id: 1, error: null }
+]
+
+t.test('what a server says that is no control message it should be, escapes nobody', async (t) => {
+  const { server, socket } = await setUp(t)
+  const invalid: unknown[] = []
+  socket.on('invalid', ({ name }) => { invalid.push(name) })
+  server.methods['add'] = () => 1
+  await socket.subscribe('news', () => {})
+  for (const control of malformed) server.send(control)
+  t.equal(await socket.request('add', { a: 0, b: 1 }), 1)
+  t.strictSame(invalid, ['TypeError'])
+  t.strictSame(await takeEscaped(), [])
+  server.answers = false
+  const opening = t.rejects(socket.subscribe('more'), { code: 'FST_WS_CLIENT_CLOSED' })
+  await until(() => server.controls.length === 3)
+  server.send({ type: 'ws:ack', id: server.controls[2]?.id, members: {} })
+  await until(() => invalid.length === 2)
+  socket.close()
+  await opening
+})
+
+t.test('nothing keeps the process alive behind close', async (t) => {
+  const server = await ControlServer.start(t)
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  const clients = Array.from({ length: 3 }, () => connect(chat, { baseUrl: server.url, params: { room: 'a' }, ping: 'application', reconnect: { minDelay: 60_000, maxDelay: 60_000 } }))
+  await Promise.all(clients.map(({ opened }) => opened))
+  server.answers = false
+  const codes: unknown[] = []
+  const note = ({ code }: ClientError): void => { codes.push(code) }
+  for (const socket of clients) for (const asked of [socket.request('wait'), socket.subscribe('news')]) asked.catch(note)
+  t.ok(timers() > before)
+  server.cut()
+  await Promise.all(clients.map((socket) => next(socket, 'reconnecting')))
+  for (const socket of clients) socket.request('wait').catch(note)
+  for (const socket of clients) socket.close()
+  await until(() => codes.length === 9)
+  t.strictSame(codes.toSorted(), [...Array(6).fill('FST_WS_CLIENT_CLOSED'), ...Array(3).fill('FST_WS_CLIENT_LOST')])
+  t.equal(timers(), before)
+})

@@ -205,3 +205,23 @@ t.test('a wait has an end, however long it may be', async (t) => {
   t.equal(setup.wires.length, 1)
   setup.link.abort('enough')
 })
+
+t.test('isTerminal that throws is an end, and tells why', async (t) => {
+  const setup = new Setup({ isTerminal: () => { throw new Error('odd code') } })
+  setup.link.start()
+  ;(await setup.wire(0)).events.onClose(LOSS)
+  t.match(setup.told, [['closed', { code: 1006, initiator: 'remote', error: { message: 'odd code' } }]])
+})
+
+t.test('a description that never comes keeps nobody from closing', async (t) => {
+  const setup = new Setup()
+  let fail: ((reason: unknown) => void) | undefined
+  setup.describe = () => new Promise((_resolve, reject) => { fail = reject })
+  setup.link.start()
+  while (fail === undefined) await new Promise((resolve) => setImmediate(resolve))
+  setup.link.close(1000, 'bye')
+  t.match(setup.told, [['closed', { code: 1000, reason: 'bye', initiator: 'local' }]])
+  fail(new Error('too late'))
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(setup.told.length, 1)
+})

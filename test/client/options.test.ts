@@ -4,6 +4,7 @@ import { isRefusal } from '../../lib/client/node-wire.ts'
 import { readOptions, readPingTimes, usesApplicationPings } from '../../lib/client/options.ts'
 import type { ConnectSettings } from '../../lib/client/types.ts'
 import type { Platform } from '../../lib/client/wire.ts'
+import { takeEscaped } from '../helpers/guard.ts'
 
 const platform: Platform = { origin: 'https://page.example', check () {}, open: () => { throw new Error('not here') } }
 const refused = (statusCode: number): Error => Object.assign(new ClientError('REFUSED', ''), { statusCode })
@@ -46,6 +47,12 @@ t.test('functions are asked at each attempt, and not before', async (t) => {
   }
   const failing = readOptions(contract, { params: () => { throw new Error('no') } }, platform)
   await t.rejects(failing.describe(), { message: 'no' })
+})
+
+t.test('what throws beside what rejects escapes nobody', async (t) => {
+  const both = readOptions(contract, { params: async () => { throw new Error('params') }, auth: () => { throw new Error('auth') } }, platform)
+  await t.rejects(both.describe())
+  t.strictSame(await takeEscaped(), [])
 })
 
 t.test('numbers that are none are refused, on every platform', async (t) => {

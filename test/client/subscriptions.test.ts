@@ -145,3 +145,17 @@ t.test('faults of listeners, and messages that nobody listens for', async (t) =>
   owner.answer(1)
   t.match(owner.told, [['fault', { message: 'thrown' }], ['error', { code: 'FST_WS_CLIENT_UNHEARD', message: 'unheard: b' }]])
 })
+
+t.test('what cannot be asked leaves nothing behind', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  const reason = new TypeError('no JSON')
+  owner.call = (_control, waiter) => waiter.reject(reason)
+  await t.rejects(subscriptions.open('a'), reason)
+  t.equal(subscriptions.size, 0)
+  owner.isOpen = false
+  const later = t.rejects(subscriptions.open('a'), reason)
+  subscriptions.renew()
+  await later
+  t.equal(subscriptions.size, 0)
+})
