@@ -35,6 +35,7 @@ export class Session {
       open: (wireTarget, wireEvents) => (this.#wire = new NodeWire(wireTarget, wireEvents, options))
     })
     const linkEvents: LinkEvents = {
+      onConnecting: () => {},
       onOpen: () => {
         this.#opened.resolve()
         events.onOpen?.()

@@ -196,6 +196,10 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     if (this.state === 'waiting') this.emit('reconnecting', retry)
   }
 
+  onConnecting (attempt: number): void {
+    this.emit('connecting', { attempt })
+  }
+
   onClosed (link: Omit<ClientClose, 'unsent'>): void {
     const end = { ...link, unsent: this.#queue.length }
     const { code, reason, error } = end

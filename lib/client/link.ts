@@ -23,6 +23,8 @@ export interface LinkSettings extends BackoffTimes {
 }
 
 export interface LinkEvents {
+  /** @param attempt - as in `ClientRetry`; 0 for one that is no other's repetition */
+  onConnecting (attempt: number): void
   onOpen (): void
   onMessage (data: string | ArrayBuffer): void
   /** It was open. Called before `onRetry` and `onClosed`. */
@@ -112,6 +114,10 @@ export class Link {
     const { handshakeTimeout, describe, open } = this.#settings
     this.#setTimer(handshakeTimeout, () => this.drop(new ClientError('UNREACHABLE', `in ${handshakeTimeout} ms`)))
     try {
+      // Listeners are added behind the first call.
+      await undefined
+      if (!isCurrent()) return
+      this.#events.onConnecting(this.#failures)
       const target = await describe()
       if (!isCurrent()) return
       this.#wire = open(target, {

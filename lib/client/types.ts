@@ -196,6 +196,8 @@ export interface ClientRetry {
 export interface ClientEvents {
   /** There is a connection: subscriptions are asked for anew and the queue is on its way. */
   open: [details: { readonly reconnected: boolean }]
+  /** An attempt begins; `attempt` is 0 for the first one, then that of `reconnecting`. */
+  connecting: [details: { readonly attempt: number }]
   /** There is none any more, or an attempt failed, and another follows. */
   reconnecting: [details: ClientRetry]
   /** The end, once. */

@@ -633,6 +633,23 @@ t.test('maxAttempts', async (t) => {
   await t.rejects(socket.opened, { code: 'ECONNREFUSED' })
 })
 
+t.test('the events of a connection that comes and goes', async (t) => {
+  const server = await ControlServer.start(t)
+  const socket = open(t, server)
+  const events: unknown[] = []
+  socket.on('connecting', ({ attempt }) => { events.push(`connecting ${attempt}`) })
+  socket.on('open', () => { events.push('open') })
+  socket.on('reconnecting', ({ attempt, delay }) => { events.push(`reconnecting ${attempt} ${delay <= 20}`) })
+  socket.on('close', () => { events.push('close') })
+  await socket.opened
+  await until(() => server.connections.size === 1)
+  server.cut()
+  await next(socket, 'open')
+  socket.close()
+  await socket.closed
+  t.strictSame(events, ['connecting 0', 'open', 'reconnecting 1 true', 'connecting 1', 'open', 'close'])
+})
+
 t.test('nothing is told behind close', async (t) => {
   const server = await ControlServer.start(t, { refuse: () => 503 })
   const socket = open(t, server)

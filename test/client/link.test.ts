@@ -16,6 +16,7 @@ const NEVER = { maxAttempts: 0 }
 class Setup implements LinkEvents {
   readonly wires: FakeWire[] = []
   readonly told: unknown[] = []
+  readonly attempts: number[] = []
   readonly link: Link
   describe: () => Promise<unknown> = async () => ({})
   onTold: () => void = () => {}
@@ -33,6 +34,7 @@ class Setup implements LinkEvents {
     }, this)
   }
 
+  onConnecting (attempt: number): void { this.attempts.push(attempt) }
   onOpen (): void { this.#tell('open') }
   onMessage (data: string | ArrayBuffer): void { this.#tell(data) }
   onLost (): void { this.#tell('lost') }
@@ -194,6 +196,25 @@ t.test('closed by whoever is told of a loss', async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 5))
     t.equal(setup.wires.length, 1)
   }
+})
+
+t.test('tells each attempt, when listeners are there', async (t) => {
+  const setup = new Setup({ resetAfter: 60_000 })
+  const { link, attempts } = setup
+  link.start()
+  t.strictSame(attempts, [])
+  ;(await setup.wire(0)).events.onClose(LOSS)
+  ;(await setup.wire(1)).events.onClose(LOSS)
+  await setup.wire(2)
+  t.strictSame(attempts, [0, 1, 2])
+  link.abort('enough')
+  const closed = new Setup()
+  let calls = 0
+  closed.describe = async () => { calls++ }
+  closed.link.start()
+  closed.link.close(1000, '')
+  await new Promise((resolve) => setImmediate(resolve))
+  t.strictSame([closed.attempts, calls], [[], 0], 'closed at once, nothing was begun')
 })
 
 t.test('a wait has an end, however long it may be', async (t) => {
