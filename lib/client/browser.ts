@@ -5,13 +5,24 @@ import { Client } from './client.ts'
 import type { AnyConnectOptions } from './options.ts'
 import type { ClientSocket, ConnectArguments } from './types.ts'
 
+/** What a page or a worker has, and others only in part. */
+interface Scope {
+  readonly location: { readonly origin: string }
+  addEventListener (event: 'online', listener: () => void): void
+  removeEventListener (event: 'online', listener: () => void): void
+}
+
 export { ClientError, RequestError } from './errors.ts'
 export type * from './types.ts'
 
 /** Connects to a contract's route, and keeps connecting until it is closed. See docs/client.md. */
 export function connect<const C extends WebSocketContract> (contract: C, ...args: ConnectArguments<C>): ClientSocket<C> {
   const [options = {}] = args as readonly [AnyConnectOptions?] // what each contract makes of it is in ConnectOptions
-  const { location } = globalThis as { location?: { readonly origin: string } } // there are none in some
+  const { location, addEventListener, removeEventListener } = globalThis as Partial<Scope>
+  const client = new Client(contract, options, { origin: location?.origin, check: checkNative, open: openNative })
+  const onOnline = (): void => client.onNetwork()
+  addEventListener?.('online', onOnline)
+  client.closed.then(() => removeEventListener?.('online', onOnline))
   // The core is written without the types of messages; for the application it is the same object with them.
-  return new Client(contract, options, { origin: location?.origin, check: checkNative, open: openNative }) as unknown as ClientSocket<C>
+  return client as unknown as ClientSocket<C>
 }

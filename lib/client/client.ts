@@ -134,6 +134,12 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     return { epoch, offset }
   }
 
+  /** For a platform that knows that a connection may be had now, or that the one there is may be dead. */
+  onNetwork (): void {
+    if (this.isOpen) this.#pinger?.start(0)
+    else this.#link.retry()
+  }
+
   close (code = 1000, reason = ''): void {
     this.#link.close(code, reason)
     this.clear()

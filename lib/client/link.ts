@@ -89,6 +89,13 @@ export class Link {
     this.#setTimer(this.#settings.closeTimeout, () => this.drop())
   }
 
+  /** Waits no longer for the next attempt. */
+  retry (): void {
+    if (this.#state !== 'waiting') return
+    this.#failures = 0
+    this.start()
+  }
+
   /** Gives up an attempt, or a connection that is dead. */
   drop (error?: Error): void {
     this.#onLoss({ ...ABNORMAL, error })

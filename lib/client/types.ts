@@ -196,9 +196,9 @@ export interface ClientRetry {
 export interface ClientEvents {
   /** There is a connection: subscriptions are asked for anew and the queue is on its way. */
   open: [details: { readonly reconnected: boolean }]
-  /** An attempt begins; `attempt` is 0 for the first one, then that of `reconnecting`. */
+  /** An attempt begins; `attempt` is 0 for the first one, then that of `reconnecting`, and 0 again where the network has come back. */
   connecting: [details: { readonly attempt: number }]
-  /** There is none any more, or an attempt failed, and another follows. */
+  /** There is none any more, or an attempt failed, and another follows, at the latest after the delay. */
   reconnecting: [details: ClientRetry]
   /** The end, once. */
   close: [code: number, reason: string, details: ClientClose]

@@ -179,3 +179,38 @@ t.test('an aborted signal, and validation without eval', async (t) => {
   }, server.url), ['checked', 'closed', 'left', 'function'])
   while (server.connections.size > 0) await new Promise((resolve) => setImmediate(resolve))
 })
+
+t.test('when the network comes back it is tried at once, and a connection that there is, is looked at', async (t) => {
+  const server = await ControlServer.start(t)
+  await server.close()
+  await page.route('**/up', async (route) => {
+    await server.open()
+    await route.fulfill()
+  })
+  await page.route('**/pinged', async (route) => {
+    while (server.controls.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    await route.fulfill()
+  })
+  const seen = await run(async ({ connect }, baseUrl) => {
+    const page = globalThis as unknown as EventTarget
+    const { removeEventListener } = page
+    const removed: string[] = []
+    page.removeEventListener = (...args: Parameters<typeof removeEventListener>) => { removed.push(args[0]); removeEventListener.apply(page, args) }
+    const socket = connect({ url: '/' }, { baseUrl, reconnect: { minDelay: 2 ** 30, maxDelay: 2 ** 30 }, ping: { application: true, interval: 2 ** 30 } })
+    const attempts: number[] = []
+    socket.on('connecting', ({ attempt }) => { attempts.push(attempt) })
+    await new Promise((resolve) => { socket.on('reconnecting', resolve) })
+    await fetch('/up')
+    page.dispatchEvent(new Event('online'))
+    await socket.opened
+    page.dispatchEvent(new Event('online'))
+    await fetch('/pinged')
+    socket.close()
+    await socket.closed
+    page.dispatchEvent(new Event('online'))
+    page.removeEventListener = removeEventListener
+    return { attempts, removed, state: socket.state }
+  }, server.url)
+  t.strictSame(seen, { attempts: [0, 0], removed: ['online'], state: 'closed' })
+  t.match(server.controls, [{ type: 'ws:ping' }])
+})

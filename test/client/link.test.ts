@@ -217,6 +217,27 @@ t.test('tells each attempt, when listeners are there', async (t) => {
   t.strictSame([closed.attempts, calls], [[], 0], 'closed at once, nothing was begun')
 })
 
+t.test('waits no longer when it is told so', async (t) => {
+  const setup = new Setup({ minDelay: 2 ** 30, maxDelay: 2 ** 30 })
+  const { link, attempts } = setup
+  link.start()
+  link.retry()
+  const first = await setup.wire(0)
+  first.events.onClose(LOSS)
+  t.equal(link.state, 'waiting')
+  link.retry()
+  link.retry()
+  t.equal(link.state, 'connecting')
+  const second = await setup.wire(1)
+  second.events.onOpen()
+  link.retry()
+  t.equal(link.state, 'open')
+  t.strictSame(attempts, [0, 0])
+  link.abort('enough')
+  link.retry()
+  t.equal(link.state, 'closed')
+})
+
 t.test('a wait has an end, however long it may be', async (t) => {
   const setup = new Setup({ minDelay: Infinity, maxDelay: Infinity, handshakeTimeout: Infinity })
   setup.link.start()
