@@ -1,5 +1,6 @@
 // The topics that a client is subscribed to, over all its connections. Owns what is asked for anew when there is another, and where
 // in its history each topic is; knows no socket.
+import { limit } from './calls.ts'
 import type { Waiter } from './calls.ts'
 import { defer } from './deferred.ts'
 import type { Deferred } from './deferred.ts'
@@ -98,11 +99,18 @@ export class Subscriptions {
    * @param schema - of the messages
    */
   async open (topic: string, schema?: unknown, listener?: Listener, options: SubscribeOptions = {}): Promise<TopicSubscription> {
+    options.signal?.throwIfAborted()
     const channel = this.#channels.get(topic) ?? this.#add(topic, options)
     const subscription = new TopicSubscription(channel, schema)
     if (listener !== undefined) subscription.on('message', listener)
     channel.members.add(subscription)
-    await channel.confirmed.promise
+    await new Promise<void>((resolve, reject) => {
+      const end = limit(options, () => this.#owner.isOpen, (reason) => {
+        reject(reason)
+        void channel.leave(subscription)
+      })
+      channel.confirmed.promise.finally(end).then(resolve, reject)
+    })
     return subscription
   }
 
@@ -158,7 +166,12 @@ export class Subscriptions {
   }
 
   #onAnswer (channel: Channel, { epoch, offset, recovered, members = [] }: Control, since: TopicPlace | undefined): void {
-    if (this.#channels.get(channel.topic) !== channel) return
+    const current = this.#channels.get(channel.topic)
+    if (current !== channel) {
+      // It was left meanwhile, and a server that does several things at a time may have heard of that first.
+      if (current === undefined) void this.#tellLeft(channel)
+      return
+    }
     channel.present = new Map((members as TopicMember[]).map((member) => [member.id, member]))
     // What was missed follows, and each message brings its offset.
     if (!recovered) channel.place = toPlace(epoch, offset)

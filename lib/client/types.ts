@@ -219,7 +219,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface SubscribeOptions {
+/** Its timeout and signal end with the server's confirmation. */
+export interface SubscribeOptions extends RequestOptions {
   /** What others see of this subscriber, where the server tells. */
   readonly data?: unknown
   /**
@@ -355,7 +356,8 @@ export interface ClientSocket<C extends WebSocketContract, P extends SchemaTypes
   /**
    * Subscribes to a topic, for as long as the client lives. Its messages wait for no handler but its own.
    *
-   * Resolves when the server has confirmed; rejects with `RequestError` when it refused, and when the client closes before.
+   * Resolves when the server has confirmed; rejects with `RequestError` when it refused, with `FST_WS_CLIENT_TIMEOUT` or the signal's
+   * reason, behind which nothing is subscribed to, and when the client closes before.
    */
   subscribe<T extends Topic> (topic: T, ...args: SubscribeArguments<T>): Promise<Subscription<TopicMessage<T>>>
   subscribe (topic: string, listener: (message: unknown) => unknown, options?: SubscribeOptions): Promise<Subscription>

@@ -660,6 +660,24 @@ t.test('nothing is told behind close', async (t) => {
   t.strictSame(events, ['error', 'close'])
 })
 
+t.test('subscribe has a timeout, and leaves no subscription behind', async (t) => {
+  const { server, socket } = await setUp(t)
+  await socket.opened
+  server.answers = false
+  await t.rejects(socket.subscribe(room, { room: 'a' }, () => t.fail(), { timeout: 10 }), { name: 'ClientError', code: 'FST_WS_CLIENT_TIMEOUT', sent: true })
+  await until(() => server.controls.length === 2)
+  t.match(server.controls, [{ type: 'ws:subscribe', topic: 'room/a' }, { type: 'ws:unsubscribe', topic: 'room/a' }])
+  server.answers = true
+  server.cut()
+  await next(socket, 'open')
+  t.equal(server.controls.length, 2, 'it is not renewed')
+  const aborter = new AbortController()
+  server.answers = false
+  const aborted = t.rejects(socket.subscribe('news', undefined, undefined, { signal: aborter.signal }), { message: 'left' })
+  aborter.abort(new Error('left'))
+  await aborted
+})
+
 t.test('a subscription that cannot be asked for harms no other', async (t) => {
   const { server, socket } = await setUp(t)
   const data: { self?: unknown } = {}

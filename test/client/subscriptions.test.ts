@@ -146,6 +146,68 @@ t.test('faults of listeners, and messages that nobody listens for', async (t) =>
   t.match(owner.told, [['fault', { message: 'thrown' }], ['error', { code: 'FST_WS_CLIENT_UNHEARD', message: 'unheard: b' }]])
 })
 
+t.test('what is not confirmed in time is left, and the server told', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  await t.rejects(subscriptions.open('a', undefined, undefined, { timeout: 5 }), { code: 'FST_WS_CLIENT_TIMEOUT', message: 'timeout: 5 ms', sent: true })
+  t.equal(subscriptions.size, 0)
+  const unsubscribes = (): number => owner.asked.filter(({ type, topic }) => type === 'ws:unsubscribe' && topic === 'a').length
+  t.equal(unsubscribes(), 1)
+  owner.answer(0, { epoch: 'e', offset: 1 })
+  t.equal(unsubscribes(), 2, 'again behind a late answer: the server may have taken them the other way round')
+  t.strictSame(owner.told, [])
+})
+
+t.test('a late answer is not for who has subscribed again', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  await t.rejects(subscriptions.open('a', undefined, undefined, { timeout: 5, since: { epoch: 'e', offset: 1 } }))
+  const opened = subscriptions.open('a')
+  owner.answer(0, { epoch: 'e', offset: 1, recovered: true })
+  t.strictSame(owner.told, [])
+  t.equal(owner.asked.length, 3, 'nothing is taken back')
+  owner.answer(2)
+  await opened
+})
+
+t.test('without a connection time runs as well, and nothing is asked', async (t) => {
+  const owner = new Owner()
+  owner.isOpen = false
+  const subscriptions = new Subscriptions(owner)
+  await t.rejects(subscriptions.open('a', undefined, undefined, { timeout: 5 }), { code: 'FST_WS_CLIENT_TIMEOUT', sent: false })
+  subscriptions.renew()
+  t.strictSame(owner.asked, [])
+})
+
+t.test('each waits for itself', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  const heard: unknown[] = []
+  const patient = subscriptions.open('a', undefined, (text: unknown) => { heard.push(text) })
+  await t.rejects(subscriptions.open('a', undefined, (text: unknown) => { heard.push(`hasty ${String(text)}`) }, { timeout: 5 }), { code: 'FST_WS_CLIENT_TIMEOUT' })
+  t.equal(owner.asked.length, 1)
+  owner.answer(0)
+  subscriptions.onMessage(message(undefined, 1))
+  await patient
+  t.strictSame(heard, [1])
+  await subscriptions.open('a', undefined, undefined, { timeout: 5 })
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  t.equal(subscriptions.size, 1, 'a time that was kept is over')
+})
+
+t.test('signals', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  const aborter = new AbortController()
+  const reason = new Error('enough')
+  const aborted = t.rejects(subscriptions.open('a', undefined, undefined, { signal: aborter.signal }), reason)
+  aborter.abort(reason)
+  await aborted
+  t.strictSame(owner.asked.map(({ type }) => type), ['ws:subscribe', 'ws:unsubscribe'])
+  await t.rejects(subscriptions.open('b', undefined, undefined, { signal: aborter.signal }), reason)
+  t.equal(owner.asked.length, 2)
+})
+
 t.test('what cannot be asked leaves nothing behind', async (t) => {
   const owner = new Owner()
   const subscriptions = new Subscriptions(owner)

@@ -132,7 +132,9 @@ subscription.on('message', ({ text }) => exact<string>()(text)).on('join', ({ id
 for await (const message of subscription) exact<ChatMessage>()(message)
 exact<Promise<void>>()(subscription.unsubscribe())
 socket.subscribe(news)
-socket.subscribe(news, () => {}, { data: 1 })
+socket.subscribe(news, () => {}, { data: 1, timeout: Infinity, signal: new AbortController().signal })
+// @ts-expect-error a time is a number
+socket.subscribe(news, () => {}, { timeout: '1 s' })
 socket.subscribe(news, {}, () => {})
 exact<Promise<Published>>()(socket.publish(room, { room: 'a' }, { type: 'chat', text: '' }))
 socket.publish(news, 1, { timeout: 1 })
