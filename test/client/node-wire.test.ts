@@ -229,44 +229,6 @@ t.test('resets are survived', async (t) => {
   await socket.opened
 })
 
-t.test('ten restarts of the server: what was acknowledged is neither lost nor seen twice', async (t) => {
-  const server = await ControlServer.start(t, { history: ['kept'] })
-  const subscriber = open(t, server.url)
-  const publisher = open(t, server.url)
-  const heard: unknown[] = []
-  let lost = 0
-  subscriber.on('lost', () => { lost++ })
-  await subscriber.subscribe('kept', (message) => { heard.push(message) })
-  const acknowledged: number[] = []
-  const uncertain: number[] = []
-  let isOver = false
-  const publishing = (async () => {
-    for (let n = 0; !isOver; n++) {
-      try {
-        await publisher.publish('kept', n)
-        acknowledged.push(n)
-      } catch (error) {
-        t.match(error, { code: 'FST_WS_CLIENT_LOST', sent: true })
-        uncertain.push(n)
-      }
-    }
-  })()
-  for (let n = 1; n <= 10; n++) {
-    const before = acknowledged.length
-    await server.restart()
-    await until(() => acknowledged.length > before + 5)
-    await subscriber.opened
-  }
-  isOver = true
-  await publishing
-  await until(() => heard.includes(acknowledged.at(-1)))
-  t.strictSame(acknowledged.filter((n) => !heard.includes(n)), [])
-  t.strictSame(heard, [...new Set(heard as number[])].toSorted((a, b) => a - b), 'in order, each once')
-  t.ok(uncertain.length <= 10, `${acknowledged.length} acknowledged, ${uncertain.length} not known`)
-  t.equal(lost, 0)
-  t.ok(server.requests.length >= 22)
-})
-
 t.test('another WebSocket in place of the engine', async (t) => {
   const { port, fields } = await serveEcho(t)
   const socket = open(t, `http://127.0.0.1:${port}`, { webSocket: WebSocket, auth: () => 'a.b' })
