@@ -82,7 +82,8 @@ const server = createServer((socket) => {
 }).listen(0, '127.0.0.1', () => connect(server.address().port, '127.0.0.1'))
 `
 
-const READING_TESTS = ['protocol/frame-scanner', 'protocol/utf8', 'connection/shared-reads', 'connection/lent-payloads', 'connection/deflate/handles']
+/** What reads the bytes, and the client from end to end. */
+const TESTS = ['protocol/frame-scanner', 'protocol/utf8', 'connection/shared-reads', 'connection/lent-payloads', 'connection/deflate/handles', 'client/restarts']
 /** All cuts of all messages take long: by the newest alone, beside the Node that runs the suite. */
 const LONG_TEST = 'property/cuts'
 
@@ -91,7 +92,7 @@ for (const [name, node] of nodes.size > 0 ? nodes : [[process.version, process.e
     const { stdout } = await runWell(node, ['--input-type=module', '-e', probe], ROOT)
     t.strictSame(JSON.parse(stdout), { vectors: true, sharedReads: true })
   })
-  for (const test of name === [...nodes.keys()].at(-1) ? [...READING_TESTS, LONG_TEST] : READING_TESTS) {
+  for (const test of name === [...nodes.keys()].at(-1) ? [...TESTS, LONG_TEST] : TESTS) {
     t.test(`${name}: test/${test}.test.ts`, async t => {
       const { stdout } = await runWell(node, [join(ROOT, `build/test/${test}.test.js`)], ROOT)
       t.match(stdout, /^1\.\.[1-9]\d*$/m, 'it has run')
