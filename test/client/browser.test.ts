@@ -13,6 +13,7 @@ import { startBrowser } from '../example/browser.ts'
 import { makeApp } from '../helpers/app.ts'
 import { ChaosProxy } from '../helpers/chaos-proxy.ts'
 import { ControlServer } from '../helpers/control-server.ts'
+import { TopicServer } from '../helpers/topic-server.ts'
 import { ROOT } from '../types/compile.ts'
 
 t.setTimeout(120_000)
@@ -178,6 +179,65 @@ t.test('an aborted signal, and validation without eval', async (t) => {
     return [message, socket.state, (await socket.closed).error, typeof validate]
   }, server.url), ['checked', 'closed', 'left', 'function'])
   while (server.connections.size > 0) await new Promise((resolve) => setImmediate(resolve))
+})
+
+t.test('the real control route: topics, presence and requests, through sudden restarts', async (t) => {
+  const server = await TopicServer.start(t)
+  const talking = run(async ({ connect, defineTopic }, baseUrl) => {
+    const contract = { url: '/topics', schema: { websocket: { receive: {}, send: {}, requests: { double: {} } } } } as const
+    const kept = defineTopic({ name: 'kept/:room' })
+    const clients = [0, 1].map(() => connect(contract, { baseUrl, reconnect: { minDelay: 1, maxDelay: 20 } })) as [ReturnType<typeof connect<typeof contract>>, ReturnType<typeof connect<typeof contract>>]
+    const [ann, ben] = clients
+    const heard: unknown[] = []
+    const coming: unknown[] = []
+    let recovered = 0
+    const room = await ann.subscribe(kept, { room: 'a' }, (message) => { heard.push(message) }, { data: 'ann' })
+    room.on('join', ({ data }) => { coming.push(data) }).on('recovered', () => { recovered++ }).on('lost', () => { heard.push('lost') })
+    await ben.subscribe(kept, { room: 'a' }, undefined, { data: 'ben' })
+    while (coming.length === 0) await new Promise((resolve) => { setTimeout(resolve, 1) })
+    const members = room.members.map(({ data }) => data)
+    ben.send({ type: 'note', n: 1 })
+    const noted = await new Promise((resolve) => { ben.on('message', resolve) })
+    const doubled: unknown[] = [await ann.request('double', 21 as never)]
+    const acknowledged: number[] = []
+    const failures = new Set<unknown>()
+    // Until the test has restarted the server as often as it likes.
+    for (let n = 0; !Reflect.has(globalThis, 'isOver'); n++) {
+      try {
+        await ben.publish(kept, { room: 'a' }, n)
+        acknowledged.push(n)
+      } catch (error) {
+        failures.add((error as browserEntry.ClientError).code)
+      }
+    }
+    doubled.push(await ann.request('double', 4 as never), await ann.request('double', 'four' as never).catch(({ name, code }: browserEntry.RequestError) => [name, code]))
+    const last = acknowledged.at(-1)
+    while (!heard.includes(last)) await new Promise((resolve) => { setTimeout(resolve, 1) })
+    for (const client of clients) client.close()
+    return { members, noted, doubled, failures: [...failures], acknowledged, heard, isRecovered: recovered > 0, ends: (await Promise.all(clients.map(({ closed }) => closed))).map(({ code }) => code) }
+  }, server.url)
+  for (let n = 0; n < 3; n++) {
+    await new Promise<void>((resolve) => {
+      server.engine.onTaken = () => {
+        server.engine.onTaken = () => {}
+        server.cut()
+        resolve()
+      }
+    })
+    await server.restart()
+  }
+  await page.evaluate('isOver = true')
+  const { acknowledged, heard, ...seen } = await talking
+  t.strictSame(seen, {
+    members: ['ann', 'ben'],
+    noted: { type: 'noted', n: 1 },
+    doubled: [42, 8, ['RequestError', 'FST_ERR_VALIDATION']],
+    failures: ['FST_WS_CLIENT_LOST'],
+    isRecovered: true,
+    ends: [1000, 1000]
+  })
+  t.strictSame(heard.filter((n) => acknowledged.includes(n as number)), acknowledged, 'what was acknowledged, each once and in order')
+  t.equal(new Set(heard).size, heard.length)
 })
 
 t.test('when the network comes back it is tried at once, and a connection that there is, is looked at', async (t) => {
