@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { ClientValidator } from '../client/types.ts'
+import type { ClientValidator } from '../client/option-types.ts'
 import type { Topic, WebSocketContract } from '../contract.ts'
 import type { Arguments } from './arguments.ts'
 import { UsageFault } from './faults.ts'

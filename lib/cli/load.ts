@@ -4,7 +4,7 @@ import { createHistogram } from 'node:perf_hooks'
 import type { RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { NodeWire } from '../client/node-wire.ts'
-import type { ConnectSettings } from '../client/types.ts'
+import type { ConnectSettings } from '../client/option-types.ts'
 import type { Loss, WireTarget } from '../client/wire.ts'
 
 export interface LoadOptions {

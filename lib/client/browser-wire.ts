@@ -1,6 +1,6 @@
 // A WHATWG WebSocket as a wire. Owns what differs from one platform to another; knows no other global than its constructor.
 import { ClientError } from './errors.ts'
-import type { ConnectSettings } from './types.ts'
+import type { ConnectSettings } from './option-types.ts'
 import type { Wire, WireEvents, WireTarget } from './wire.ts'
 
 /** As much of the interface as is used here: its types are of another world (`lib: dom`). */

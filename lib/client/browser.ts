@@ -3,7 +3,8 @@ import type { WebSocketContract } from '../contract.ts'
 import { checkNative, openNative } from './browser-wire.ts'
 import { Client } from './client.ts'
 import type { AnyConnectOptions } from './options.ts'
-import type { ClientSocket, ConnectArguments } from './types.ts'
+import type { ConnectArguments } from './option-types.ts'
+import type { ClientSocket } from './types.ts'
 
 /** What a page or a worker has, and others only in part. */
 interface Scope {
@@ -13,6 +14,7 @@ interface Scope {
 }
 
 export { ClientError, RequestError } from './errors.ts'
+export type * from './option-types.ts'
 export type * from './types.ts'
 
 /** Connects to a contract's route, and keeps connecting until it is closed. See docs/client.md. */

@@ -14,13 +14,15 @@ import { Link } from './link.ts'
 import type { LinkEvents } from './link.ts'
 import { readOptions } from './options.ts'
 import type { AnyConnectOptions } from './options.ts'
+import { decode, isControl, toBytes } from './message.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
 import type { Outgoing, Payload } from './outgoing-queue.ts'
 import { makePinger } from './pinger.ts'
 import type { Pinger } from './pinger.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type { Control, SubscriptionsOwner, TopicSubscription } from './subscriptions.ts'
-import type { ClientClose, ClientRetry, ClientState, ClientValidator, Published, RequestOptions, SubscribeOptions } from './types.ts'
+import type { ClientValidator } from './option-types.ts'
+import type { ClientClose, ClientRetry, ClientState, Published, RequestOptions, SubscribeOptions } from './types.ts'
 import type { Platform } from './wire.ts'
 
 /** In the text of every control message, whatever the order of its fields. */
@@ -299,25 +301,6 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   }
 }
 
-function isControl (message: unknown): message is Control {
-  return String((message as Control | null | undefined)?.type).startsWith('ws:') // which no string or number has
-}
-
 function nameOf (topic: string | Topic, params: unknown): string {
   return typeof topic === 'string' ? topic : fillTopic(topic.name, params as object | undefined, paramError) // it looks at each
-}
-
-function toBytes (message: unknown): Uint8Array | undefined {
-  if (!(message instanceof ArrayBuffer || ArrayBuffer.isView(message))) return undefined
-  const { buffer = message as ArrayBuffer, byteOffset, byteLength } = message as Uint8Array // an ArrayBuffer has the last of these alone
-  return new Uint8Array(buffer, byteOffset, byteLength)
-}
-
-/** @returns `undefined`, which JSON cannot express, for what is none */
-function decode (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -17,7 +17,7 @@ import type { HandshakeOffer } from '../protocol/handshake-client.ts'
 import { openNative } from './browser-wire.ts'
 import { ClientError } from './errors.ts'
 import { readNumbers, readPingTimes, usesApplicationPings } from './options.ts'
-import type { ConnectSettings } from './types.ts'
+import type { ConnectSettings } from './option-types.ts'
 import type { Loss, Wire, WireEvents, WireTarget } from './wire.ts'
 
 /** Most bytes of a refusal's body that are read, and how long, in ms, it may take. */

@@ -3,9 +3,11 @@ import type { WebSocketContract } from '../contract.ts'
 import { Client } from './client.ts'
 import { checkNode, isRefusal, openNode } from './node-wire.ts'
 import type { AnyConnectOptions } from './options.ts'
-import type { ClientSocket, ConnectArguments } from './types.ts'
+import type { ConnectArguments } from './option-types.ts'
+import type { ClientSocket } from './types.ts'
 
 export { ClientError, RequestError } from './errors.ts'
+export type * from './option-types.ts'
 export type * from './types.ts'
 
 /** Connects to a contract's route, and keeps connecting until it is closed. See docs/client.md. */

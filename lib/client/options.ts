@@ -7,7 +7,7 @@ import { ClientError } from './errors.ts'
 import type { LinkSettings } from './link.ts'
 import type { QueueLimits } from './outgoing-queue.ts'
 import type { PingTimes } from './pinger.ts'
-import type { ConnectSettings, PerAttempt, PingOptions, ReconnectOptions } from './types.ts'
+import type { ConnectSettings, PerAttempt, PingOptions, ReconnectOptions } from './option-types.ts'
 import type { Loss, Platform, WireTarget } from './wire.ts'
 
 /** All that `connect` takes, whatever the contract is. */

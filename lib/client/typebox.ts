@@ -6,7 +6,7 @@ import { DEPTH_FAULT, isStackOverflow, wholeFault } from '../validation/errors.t
 import type { MessageFault } from '../validation/errors.ts'
 import { toFault } from '../validation/typebox-faults.ts'
 import { ClientError } from './errors.ts'
-import type { ClientValidator } from './types.ts'
+import type { ClientValidator } from './option-types.ts'
 
 /** Nothing is known of a schema but itself. */
 const MAP = { pointers: new Map(), resolve: (schema: unknown): unknown => schema }

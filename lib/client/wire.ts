@@ -1,5 +1,5 @@
 // One connection as a client sees it, whoever makes it: a browser's WebSocket or this package's own engine.
-import type { ConnectSettings } from './types.ts'
+import type { ConnectSettings } from './option-types.ts'
 import type { Payload } from './outgoing-queue.ts'
 
 /** Where to connect to, and with what. */

@@ -2,7 +2,7 @@ import t from 'tap'
 import { ClientError } from '../../lib/client/errors.ts'
 import { isRefusal } from '../../lib/client/node-wire.ts'
 import { readOptions, readPingTimes, usesApplicationPings } from '../../lib/client/options.ts'
-import type { ConnectSettings } from '../../lib/client/types.ts'
+import type { ConnectSettings } from '../../lib/client/option-types.ts'
 import type { Platform } from '../../lib/client/wire.ts'
 import { takeEscaped } from '../helpers/guard.ts'
 
