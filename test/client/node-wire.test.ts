@@ -136,6 +136,20 @@ t.test('a refusal tells its status, its message and its body', async (t) => {
   t.match(headers, { 'content-type': /json/ })
 })
 
+t.test('a refusal that is not for good: the next attempt has a fresh token', async (t) => {
+  const server = await ControlServer.start(t, { refuse: ({ headers }) => headers.authorization === 'Bearer 3' ? undefined : 401 })
+  let calls = 0
+  const socket = open(t, server.url, {
+    auth: async () => String(++calls),
+    reconnect: { ...QUICK, isTerminal: (_code, _reason, error) => (error as Partial<ClientError> | undefined)?.statusCode === 401 ? false : undefined }
+  })
+  const refusals: unknown[] = []
+  socket.on('reconnecting', ({ attempt, error }) => { refusals.push([attempt, (error as ClientError).statusCode]) })
+  await socket.opened
+  t.strictSame(refusals, [[1, 401], [2, 401]])
+  t.equal(calls, 3)
+})
+
 const statuses = [
   { status: 400, isTerminal: true }, { status: 403, isTerminal: true }, { status: 404, isTerminal: true }, { status: 408, isTerminal: false },
   { status: 429, isTerminal: false }, { status: 500, isTerminal: false }, { status: 503, isTerminal: false }, { status: 302, isTerminal: false }
