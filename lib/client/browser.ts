@@ -20,11 +20,11 @@ export type * from './types.ts'
 /** Connects to a contract's route, and keeps connecting until it is closed. See docs/client.md. */
 export function connect<const C extends WebSocketContract> (contract: C, ...args: ConnectArguments<C>): ClientSocket<C> {
   const [options = {}] = args as readonly [AnyConnectOptions?] // what each contract makes of it is in ConnectOptions
-  const { location, addEventListener, removeEventListener } = globalThis as Partial<Scope>
-  const client = new Client(contract, options, { origin: location?.origin, check: checkNative, open: openNative })
+  const scope = globalThis as Partial<Scope>
+  const client = new Client(contract, options, { origin: scope.location?.origin, check: checkNative, open: openNative })
   const onOnline = (): void => client.onNetwork()
-  addEventListener?.('online', onOnline)
-  client.closed.then(() => removeEventListener?.('online', onOnline))
+  scope.addEventListener?.('online', onOnline)
+  client.closed.then(() => scope.removeEventListener?.('online', onOnline))
   // The core is written without the types of messages; for the application it is the same object with them.
   return client as unknown as ClientSocket<C>
 }
