@@ -30,15 +30,13 @@ export function watch (): Viewer {
   socket.on('message:snapshot', (snapshot) => {
     for (const price of snapshot.prices) viewer.changed.set(price.symbol, price)
   })
-  // However long the server takes.
-  const options = { timeout: Infinity }
   // Without a history a subscription that was renewed has missed something; the server sends a snapshot to each new connection.
   const onRefused = (error: unknown): void => console.error(error)
   socket.subscribe(prices, (price) => {
     viewer.changed.set(price.symbol, price)
     viewer.updates++
     viewer.delay = Date.now() - price.at
-  }, options).catch(onRefused)
-  socket.subscribe(gauges, (latest) => { viewer.gauges = latest }, options).catch(onRefused)
+  }).catch(onRefused)
+  socket.subscribe(gauges, (latest) => { viewer.gauges = latest }).catch(onRefused)
   return viewer
 }

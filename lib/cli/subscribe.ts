@@ -66,7 +66,7 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
     if (count >= most) close()
   }
   let refusal: unknown
-  client.subscribe(topic, listener, { since, timeout: Infinity }).then(
+  client.subscribe(topic, listener, { since }).then(
     (subscription) => { subscription.on('error', (error: Error) => { refuse(error) }) },
     refuse
   )

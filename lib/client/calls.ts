@@ -4,8 +4,8 @@ import type { Outgoing } from './outgoing-queue.ts'
 import { startTimer } from './timer.ts'
 import type { RequestOptions } from './types.ts'
 
-/** How long an answer may take unless a call says otherwise. */
-const TIMEOUT = 30_000
+/** How long an answer may take, in ms, unless a call says otherwise. */
+export const TIMEOUT = 30_000
 
 /** Who waits: called at once, before anything else that has come with the answer is looked at. */
 export interface Waiter {
@@ -20,12 +20,12 @@ interface Call extends Waiter {
 }
 
 /**
- * Waits for so long, or until the signal is aborted.
+ * Waits for so long, without end by default, or until the signal is aborted.
  *
  * @param giveUp - gets why
  * @returns ends it before
  */
-export function limit ({ timeout = TIMEOUT, signal }: RequestOptions, isSent: () => boolean, giveUp: (reason: unknown) => void): () => void {
+export function limit ({ timeout = Infinity, signal }: RequestOptions, isSent: () => boolean, giveUp: (reason: unknown) => void): () => void {
   const onOver = (): void => giveUp(signal?.aborted ? signal.reason : new ClientError('TIMEOUT', `${timeout} ms`, { sent: isSent() }))
   const timer = startTimer(onOver, timeout)
   signal?.addEventListener('abort', onOver)

@@ -4,7 +4,7 @@ import { fillTopic } from '../topic.ts'
 import type { Topic } from '../topic.ts'
 import type { WebSocketContract } from '../contract.ts'
 import { paramError } from './address.ts'
-import { Calls } from './calls.ts'
+import { Calls, TIMEOUT } from './calls.ts'
 import type { Waiter } from './calls.ts'
 import { defer } from './deferred.ts'
 import { ClientError, RequestError, toError } from './errors.ts'
@@ -154,7 +154,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
 
   /** Asks, on this connection or the next, and waits for the answer. */
   #ask<Answer> (control: Control, options?: RequestOptions): Promise<Answer> {
-    return new Promise((resolve, reject) => { this.call(control, { resolve, reject }, options) })
+    return new Promise((resolve, reject) => { this.call(control, { resolve, reject }, { ...options, timeout: options?.timeout ?? TIMEOUT }) })
   }
 
   /** As `#ask`, for who must know at once. */

@@ -1,6 +1,6 @@
 // The topics that a client is subscribed to, over all its connections. Owns what is asked for anew when there is another, and where
 // in its history each topic is; knows no socket.
-import { limit } from './calls.ts'
+import { limit, TIMEOUT } from './calls.ts'
 import type { Waiter } from './calls.ts'
 import { defer } from './deferred.ts'
 import type { Deferred } from './deferred.ts'
@@ -11,9 +11,6 @@ import type { RequestOptions, SubscribeOptions, TopicMember, TopicPlace } from '
 
 /** A message from the server, by the fields that may be in it. */
 export type Control = Readonly<Record<string, unknown>> & { readonly type: string }
-
-/** It is answered, or the connection breaks. */
-const FOR_EVER = { timeout: Infinity }
 
 /** What subscriptions need of their client. */
 export interface SubscriptionsOwner {
@@ -125,7 +122,7 @@ export class Subscriptions {
   }
 
   /**
-   * Takes what the server says of a topic: a message, or that somebody comes or goes.
+   * Takes what the server says of a topic: a message, that somebody comes or goes, or that messages are lost.
    *
    * @param isOwn - it was published by this client, and is not to be told: it is seen, if it came right behind what was seen last
    */
@@ -138,6 +135,12 @@ export class Subscriptions {
       for (const subscription of members) subscription.emit(type.slice(3), member)
       return
     }
+    if (type === 'ws:lost') {
+      channel.place = toPlace(epoch, offset)
+      return this.#tell(channel, 'lost', topic)
+    }
+    // Of another kind: from a server that is newer.
+    if (!isOwn && type !== 'ws:message') return
     const next = toPlace(epoch ?? place?.epoch, offset)
     if (next !== undefined) {
       const ahead = next.epoch === place?.epoch ? next.offset - place.offset : Infinity
@@ -162,7 +165,7 @@ export class Subscriptions {
     this.#owner.call({ type: 'ws:subscribe', topic, since, data }, {
       resolve: (answer: Control) => this.#onAnswer(channel, answer, since),
       reject: (reason) => this.#onRefused(channel, reason as object) // an error
-    }, FOR_EVER)
+    })
   }
 
   #onAnswer (channel: Channel, { epoch, offset, recovered, members = [] }: Control, since: TopicPlace | undefined): void {
@@ -199,7 +202,7 @@ export class Subscriptions {
 
   async #tellLeft ({ topic }: Channel): Promise<void> {
     // If the connection breaks meanwhile, that is an end of it as well.
-    if (this.#owner.isOpen) await new Promise((resolve) => { this.#owner.call({ type: 'ws:unsubscribe', topic }, { resolve, reject: resolve }) })
+    if (this.#owner.isOpen) await new Promise((resolve) => { this.#owner.call({ type: 'ws:unsubscribe', topic }, { resolve, reject: resolve }, { timeout: TIMEOUT }) })
   }
 
   /** @returns false if it was dropped before; another may have taken its place */

@@ -47,7 +47,7 @@ export interface ClientEvents {
   invalid: [error: Error]
   /** A subscription was renewed and has missed nothing. */
   recovered: [topic: string]
-  /** A subscription was renewed and may have missed messages. */
+  /** A subscription was renewed and may have missed messages, or the server has. */
   lost: [topic: string]
 }
 
@@ -60,6 +60,8 @@ export interface RequestOptions {
 
 /** Its timeout and signal end with the server's confirmation. */
 export interface SubscribeOptions extends RequestOptions {
+  /** Until the confirmation, time without a connection included, in ms. Default: Infinity. */
+  readonly timeout?: number | undefined
   /** What others see of this subscriber, where the server tells. */
   readonly data?: unknown
   /**

@@ -55,6 +55,25 @@ t.test('the place is that of the last message that was seen', async (t) => {
   t.strictSame(owner.told, [['recovered', 'a'], ['recovered', 'a'], ['lost', 'a']])
 })
 
+t.test('what the server has lost is told, and what comes is behind it', async (t) => {
+  const owner = new Owner()
+  const subscriptions = new Subscriptions(owner)
+  const heard: unknown[] = []
+  const opening = subscriptions.open('a', undefined, (text: unknown) => { heard.push(text) })
+  owner.answer(0, { epoch: 'e', offset: 1 })
+  const subscription = await opening
+  subscription.on('lost', (topic: unknown) => { heard.push(['lost', topic]) })
+  subscriptions.onMessage({ type: 'ws:lost', topic: 'a', epoch: 'e', offset: 4 })
+  subscriptions.onMessage({ type: 'ws:later', topic: 'a', epoch: 'e', offset: 9 })
+  for (const offset of [4, 5]) subscriptions.onMessage(message(offset, offset, 'e'))
+  await turn()
+  t.strictSame(heard, [['lost', 'a'], 5], 'and a message of a kind that this client does not know is passed over')
+  t.strictSame(owner.told, [['lost', 'a']])
+  subscriptions.onMessage({ type: 'ws:lost', topic: 'a' })
+  subscriptions.renew()
+  t.equal(owner.asked[1]?.['since'], undefined, 'where the server does not know either, there is no place to come back to')
+})
+
 t.test('a place that is known from before is asked for at once', async (t) => {
   for (const [recovered, told, heard] of [[true, 'recovered', [6]], [false, 'lost', []]] as const) {
     const owner = new Owner()
