@@ -161,25 +161,26 @@ export interface WebSocketConnection<out Receive = RawMessage, in Send = RawPayl
 
   /** Names of the topics that it is subscribed to. */
   readonly topics: string[]
+  // Overloads by name stand first: of a wrong call the compiler explains the last one, which should be that of a described topic.
+  /** By name; one that ends with `/*` is a pattern: all topics with another segment in its place. */
+  subscribe (topic: string, options?: TopicSubscribeOptions): Promise<TopicSubscription>
   /**
    * Subscribes to a topic; what is published comes as messages. It ends with the connection.
    *
    * Rejects with `FST_WS_INVALID_TOPIC`, `FST_WS_TOPIC_FORBIDDEN`, `FST_WS_TOO_MANY_TOPICS`, `FST_WS_NOT_OPEN`.
    */
   subscribe<const Name extends string> (topic: Topic<Name>, ...args: TopicSubscribeArguments<Name>): Promise<TopicSubscription>
-  /** By name; one that ends with `/*` is a pattern: all topics with another segment in its place. */
-  subscribe (topic: string, options?: TopicSubscribeOptions): Promise<TopicSubscription>
+  unsubscribe (topic: string): Promise<boolean>
   /** Ends a subscription; resolves with false if there is none. */
   unsubscribe<const Name extends string> (topic: Topic<Name>, ...args: TopicNameArguments<Name>): Promise<boolean>
-  unsubscribe (topic: string): Promise<boolean>
+  /** By name, without a schema: text and bytes go as they are, anything else as JSON. */
+  publish (topic: string, message: unknown, options?: TopicPublishOptions): Promise<TopicPosition | undefined>
   /**
    * Publishes to all subscribers of a topic but this connection. Resolves when the engine has taken it.
    *
    * Rejects with `FST_WS_INVALID_SEND` for a message that does not fit the topic's schema, `FST_WS_INVALID_TOPIC`, `FST_WS_TOPIC_FORBIDDEN`.
    */
   publish<const Name extends string, Schema> (topic: Topic<Name, Schema>, ...args: TopicPublishArguments<Name, Schema, TopicPublishOptions>): Promise<TopicPosition | undefined>
-  /** By name, without a schema: text and bytes go as they are, anything else as JSON. */
-  publish (topic: string, message: unknown, options?: TopicPublishOptions): Promise<TopicPosition | undefined>
 
   /** Sends a ping, with at most 125 bytes of data (RFC 6455 §5.5). */
   ping (data?: RawPayload): void

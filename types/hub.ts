@@ -24,6 +24,9 @@ export interface WebSocketHub {
    * @throws as `send` of any of them; then it goes to nobody
    */
   broadcast (message: unknown, filter?: (connection: AnyWebSocketConnection) => boolean): number
+  // Overloads by name stand first: of a wrong call the compiler explains the last one, which should be that of a described topic.
+  /** By name, without a schema: text and bytes go as they are, anything else as JSON. */
+  publish (topic: string, message: unknown, options?: TopicPublishOptions): Promise<TopicPosition | undefined>
   /**
    * Publishes to all subscribers of a topic: checked, serialised, framed and compressed once. Resolves when the engine has taken it, with
    * the message's position where the topic has history.
@@ -31,11 +34,9 @@ export interface WebSocketHub {
    * Rejects with `FST_WS_INVALID_SEND` for a message that does not fit the topic's schema, and with `FST_WS_INVALID_TOPIC`.
    */
   publish<const Name extends string, Schema> (topic: Topic<Name, Schema>, ...args: TopicPublishArguments<Name, Schema, TopicPublishOptions>): Promise<TopicPosition | undefined>
-  /** By name, without a schema: text and bytes go as they are, anything else as JSON. */
-  publish (topic: string, message: unknown, options?: TopicPublishOptions): Promise<TopicPosition | undefined>
+  members (topic: string): Promise<readonly TopicMember[]>
   /** The connections, of all servers, that have subscribed to a topic with `data`. */
   members<const Name extends string> (topic: Topic<Name>, ...args: TopicNameArguments<Name>): Promise<readonly TopicMember[]>
-  members (topic: string): Promise<readonly TopicMember[]>
   /** `up` as long as the engine of topics reaches the other servers. */
   readonly topicState: 'up' | 'down'
   /** Listens for members that come and go, of all topics. */

@@ -37,6 +37,26 @@ t.test('every line under @ts-expect-error is an error, and no other line is', as
   t.same(errors.filter(place => !place.startsWith('..')).sort(), expected.sort())
 })
 
+t.test('of a wrong call with a topic the compiler says what is wrong', async (t) => {
+  const rows = [
+    { call: 'connection.subscribe(room, {})', says: /Property 'room' is missing/ },
+    { call: "connection.publish(room, { room: 'a' }, { txt: 'hi' })", says: /'txt' does not exist in type '\{ text: string; \}'/ },
+    { call: "app.websocket.publish(room, { room: 1 }, { text: 'hi' })", says: /'number' is not assignable to type 'string'/ },
+    { call: "app.websocket.members(room, { rom: 'a' })", says: /'rom' does not exist/ }
+  ]
+  const head = `import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import { defineTopic, type WebSocketConnection } from '${ROOT}/lib/index.ts'
+const room = defineTopic({ name: 'room/:room', schema: Type.Object({ text: Type.String() }) })
+export const calls = (connection: WebSocketConnection, app: FastifyInstance): unknown[] => [\n`
+  const folder = t.testdir()
+  writeProject(folder, { 'calls.ts': `${head}${rows.map(({ call }) => `  ${call}`).join(',\n')}\n]\n` })
+  const { output } = await compile(folder)
+  const told = output.split(/^(?=calls\.ts\()/m)
+  t.equal(told.length, rows.length, output)
+  for (const [index, { call, says }] of rows.entries()) t.match(told[index], says, call)
+})
+
 t.test('what the compiler has to do', async (t) => {
   // Instantiations are counted, not timed: the same figure on every machine.
   const cost = async (options: ExampleOptions): Promise<number> => {
