@@ -35,8 +35,10 @@ export function defineTopic<const T extends Topic> (topic: T): T {
  *
  * @throws {TopicError} `FST_WS_INVALID_TOPIC`
  */
-export function checkTopic ({ name, history }: Topic): void {
+export function checkTopic (topic: Topic): void {
+  const { name, history } = topic
   checkTopicName(name)
+  checkKeys(name, topic, '', 'name', 'schema', 'history')
   const params = name.split('/').filter((segment) => segment.startsWith(':'))
   const strange = params.find((param) => !/^:[A-Za-z_]\w*$/.test(param))
   if (strange !== undefined) throw invalid(name, `a parameter is : and a name of letters, digits and _, not ${strange}`)
@@ -51,7 +53,7 @@ export function checkTopic ({ name, history }: Topic): void {
  *   and for a name of more than 255 bytes of UTF-8
  */
 export function topicName<Name extends string> (topic: Topic<Name>, ...[params]: TopicArguments<Name>): string {
-  const name = fillTopic(topic.name, params, (param) => invalid(topic.name, `${param} must be text without / and *`))
+  const name = fillTopic(topic.name, params, (param, value) => invalid(topic.name, `the parameter ${param} must be text without / and *, got ${describe(value)}`))
   checkTopicName(name)
   return name
 }
@@ -91,14 +93,26 @@ function findFault (name: string, mayMatch: boolean): string | undefined {
   const segments = name.split('/')
   if (segments.includes('')) return 'an empty segment'
   if (mayMatch && segments.at(-1) === '*') segments.pop()
-  return segments.join('').includes('*') ? '* may only be the last segment of what is subscribed to' : undefined
+  if (!segments.join('').includes('*')) return undefined
+  return mayMatch ? '* may only be the last segment of a pattern' : 'a name has no *: only connection.subscribe takes patterns'
 }
 
 function checkHistory (name: string, history: TopicHistory): void {
   if (typeof history !== 'object' || history === null) throw invalid(name, `history must be { size, ttl }, got ${String(history)}`)
+  checkKeys(name, history, 'history.', 'size', 'ttl')
   const { size, ttl } = history
   if (!Number.isSafeInteger(size) || size < 1) throw invalid(name, `history.size must be an integer from 1 on, got ${String(size)}`)
   if (ttl !== undefined && !(typeof ttl === 'number' && ttl > 0)) throw invalid(name, `history.ttl must be over 0 ms, got ${String(ttl)}`)
+}
+
+/** What is misspelt would be left out without a word. */
+function checkKeys (name: string, given: object, path: string, ...known: string[]): void {
+  const strange = Object.keys(given).find((key) => !known.includes(key))
+  if (strange !== undefined) throw invalid(name, `there is no ${path}${strange}, only ${known.join(', ')}`)
+}
+
+function describe (value: unknown): string {
+  return String(typeof value === 'string' ? JSON.stringify(value) : value).slice(0, 100)
 }
 
 function invalid (name: unknown, fault: string): TopicError {
