@@ -89,7 +89,10 @@ function parse (args: readonly string[], rows: OptionRows, command?: CommandName
     return parseArgs({ args: [...args], options, allowPositionals: command !== undefined, strict: true })
   } catch (error) {
     const { message } = error as Error // parseArgs throws TypeErrors
-    // Behind the first sentence Node explains `--`, for positional arguments that look like options.
-    throw new UsageFault(`${message.split('. To specify')[0]}; \`ftws ${command === undefined ? '' : `${command} `}--help\` has all options`)
+    // Behind the first sentence Node explains `--`, at length, for any command.
+    const [fault = message, isArgument] = message.split('. To specify')
+    const takesAny = command !== undefined && COMMANDS[command].most === Infinity && isArgument !== undefined
+    const hint = takesAny ? '; a message that begins with - stands behind --' : ''
+    throw new UsageFault(`${fault}; \`ftws ${command === undefined ? '' : `${command} `}--help\` has all options${hint}`)
   }
 }

@@ -34,10 +34,11 @@ const rows: ReadonlyArray<{ argv: string[], want: RegExp }> = [
   { argv: ['--nope'], want: /'--nope'; `ftws --help`/ },
   { argv: ['connect'], want: /an argument is missing: ftws connect/ },
   { argv: ['connect', 'ws://a', 'b'], want: /one argument too many, "b"/ },
-  { argv: ['connect', 'ws://a', '--nope'], want: /'--nope'; `ftws connect --help`/ },
+  { argv: ['connect', 'ws://a', '--nope'], want: /'--nope'; `ftws connect --help` has all options$/ },
   { argv: ['connect', 'ws://a', '--header'], want: /--header/ },
   { argv: ['connect', 'ws://a', '--json=1'], want: /--json/ },
-  { argv: ['send', 'ws://a'], want: /an argument is missing/ }
+  { argv: ['send', 'ws://a'], want: /an argument is missing/ },
+  { argv: ['send', 'ws://a', '-5'], want: /^Unknown option '-5'; `ftws send --help` has all options; a message that begins with - stands behind --$/ }
 ]
 
 for (const { argv, want } of rows) {
