@@ -11,8 +11,15 @@ import { tell as tellTo } from './printer.ts'
 import type { Streams } from './streams.ts'
 import { readTarget } from './target.ts'
 
-/** Resolves with the exit code, when it has ended. */
-export async function subscribeCommand (args: Arguments, { stdout, stderr }: Streams, signal: AbortSignal): Promise<ExitCode> {
+/** How long a server that is connected may leave a subscription without an answer, in ms, before somebody is told. */
+const PATIENCE = 5_000
+
+/**
+ * Resolves with the exit code, when it has ended.
+ *
+ * @param patience - in place of the usual one
+ */
+export async function subscribeCommand (args: Arguments, { stdout, stderr }: Streams, signal: AbortSignal, patience: number = PATIENCE): Promise<ExitCode> {
   const target = readTarget(args)
   const [, topic = ''] = args.positionals
   const since = readPlace(args.text('since'))
@@ -57,6 +64,13 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   const incoming = new Incoming({ judge, isStrict: args.flag('strict'), tell, onRefused: close })
   signal.addEventListener('abort', close)
 
+  // A route without topics takes the request for a message of its own, and may say nothing for ever.
+  let asking: NodeJS.Timeout | undefined
+  client.once('open', () => {
+    asking = setTimeout(() => {
+      tell(`connected, but the server has not answered the subscription in ${patience} ms: does this route let clients use topics?`)
+    }, patience)
+  })
   const listener = (message: unknown): void => {
     if (count >= most) return
     const text = JSON.stringify(message)
@@ -67,7 +81,11 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   }
   let refusal: unknown
   client.subscribe(topic, listener, { since }).then(
-    (subscription) => { subscription.on('error', (error: Error) => { refuse(error) }) },
+    (subscription) => {
+      clearTimeout(asking)
+      if (stderr.isTTY === true) tell(`subscribed to ${topic}; Ctrl+C ends it`)
+      subscription.on('error', (error: Error) => { refuse(error) })
+    },
     refuse
   )
   function refuse (error: unknown): void {
@@ -77,6 +95,7 @@ export async function subscribeCommand (args: Arguments, { stdout, stderr }: Str
   }
 
   const end = await client.closed
+  clearTimeout(asking)
   if (place !== undefined) tell(`to go on from here: --since ${place.epoch}:${place.offset}`)
   if (refusal !== undefined) throw new Failure(describeError(refusal, target.place))
   if (outlet.isBroken) return ExitCode.Fine

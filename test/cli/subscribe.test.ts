@@ -27,11 +27,11 @@ function subscribeTo (stdout: PassThrough, ...argv: string[]): Subscribed {
   return run({ ...pipeStreams(''), stdout }, argv)
 }
 
-function run (streams: Streams, argv: string[]): Subscribed {
+function run (streams: Streams, argv: string[], patience?: number): Subscribed {
   const request = readRequest(['subscribe', ...argv])
   if (request.kind !== 'run') throw new Error(request.kind)
   const ending = new AbortController()
-  return { ending, code: subscribeCommand(request.args, streams, ending.signal) }
+  return { ending, code: subscribeCommand(request.args, streams, ending.signal, patience) }
 }
 
 t.test('messages until there are enough, and the place to go on from', async (t) => {
@@ -61,6 +61,26 @@ t.test('refusals', async (t) => {
   const server = await ControlServer.start(t, { refuse: ({ url }) => url === '/refused' ? 403 : undefined })
   await t.rejects(subscribe(server.url, 'secret').code, { name: 'Failure', message: 'the server refuses: not for you (FORBIDDEN)', exitCode: 1 })
   await t.rejects(subscribe(`${server.url}/refused`, 'news').code, { name: 'Failure', message: /403 Forbidden: no: 403/ })
+})
+
+t.test('a route without topics, which takes the request for a message', async (t) => {
+  const { app, listen } = await makeApp(t)
+  app.get('/', { websocket: true }, (connection) => { connection.on('message', () => {}) })
+  const streams = pipeStreams('')
+  const { code, ending } = run(streams, [`ws://127.0.0.1:${await listen()}`, 'news'], 20)
+  await streams.stderr.until(/^ftws: connected, but the server has not answered the subscription in 20 ms: does this route let clients use topics\?\n$/)
+  ending.abort()
+  t.equal(await code, 0)
+  t.equal(streams.stdout.text, '')
+})
+
+t.test('somebody at a terminal is told that it has begun', async (t) => {
+  const server = await ControlServer.start(t)
+  const stderr = new FakeOutput(true)
+  const { code, ending } = run({ ...pipeStreams(''), stderr }, [server.url, 'news'])
+  await stderr.until(/^ftws: subscribed to news; Ctrl\+C ends it\n$/)
+  ending.abort()
+  t.equal(await code, 0)
 })
 
 t.test('the server goes', async (t) => {
