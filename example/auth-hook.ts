@@ -16,7 +16,7 @@ export async function build (): Promise<FastifyInstance> {
   app.addHook('onRequest', async (request, reply) => {
     const user = users.get(request.headers.authorization ?? '')
     if (user === undefined) {
-      return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'who are you?' })
+      return reply.code(401).header('www-authenticate', 'Bearer').send({ message: 'who are you?' })
     }
     request.setDecorator('caller', user)
   })
