@@ -135,7 +135,8 @@ export class NodeWire implements Wire {
   }
 
   onWaiting (count: number): void {
-    const mustWait = count > MOST_WAITING
+    // Answers to pings that are messages come behind the others.
+    const mustWait = count > MOST_WAITING && !usesApplicationPings(this.#options)
     if (mustWait === this.#isHeldBack) return
     this.#isHeldBack = mustWait
     if (mustWait) this.pause()

@@ -217,6 +217,21 @@ t.test('the heartbeat finds a network that no longer forwards, and the client co
   t.strictSame(heard, [1, 2, 3])
 })
 
+t.test('slow handlers do not keep answers to pings that are messages', async (t) => {
+  const server = await ControlServer.start(t)
+  const socket = open(t, server.url, { ping: { application: true, interval: 30, timeout: 200 } })
+  let release = (): void => {}
+  socket.on('message', () => new Promise<void>((resolve) => { release = resolve }))
+  await socket.opened
+  await until(() => server.connections.size === 1)
+  for (let n = 0; n < 100; n++) server.send(n)
+  await until(() => server.controls.length === 10)
+  t.equal(socket.state, 'open')
+  t.equal(server.requests.length, 1)
+  socket.close()
+  release()
+})
+
 t.test('a close that nobody answers ends after closeTimeout, aborted at once', async (t) => {
   const server = await ControlServer.start(t)
   const proxy = await ChaosProxy.start(server.port)
