@@ -17,8 +17,9 @@ const PARAM = /::|(\/?)(?::(\w+)(?:\(.*?\)(?=[/?-]|$))?(\?)?|\*)/g
  */
 export function makeAddress (base: string | URL, path: string, params: Values = {}, query: Values = {}): URL {
   const url = new URL(base)
-  url.protocol = url.protocol.replace('http', 'ws')
-  if (!/^wss?:$/.test(url.protocol)) throw new ClientError('OPTION', `baseUrl ${url.protocol}`)
+  const protocol = url.protocol.replace('http', 'ws')
+  if (!/^wss?:$/.test(protocol)) throw new ClientError('OPTION', `baseUrl ${protocol}`)
+  url.protocol = protocol
   url.hash = ''
   url.pathname = url.pathname.replace(/\/$/, '') + path.replace(PARAM, (match, slash, name = '*', optional) => {
     if (match === '::') return ':'

@@ -14,11 +14,10 @@ interface NativeSocket extends Wire {
 
 /** Begins to connect. @throws {ClientError} `FST_WS_CLIENT_OPTION` for what the constructor does not take */
 export function openNative (target: WireTarget, events: WireEvents, { webSocket }: ConnectSettings): Wire {
-  const scope = globalThis as { WebSocket?: ConnectSettings['webSocket'] } // absent in some
   const { url, protocols, token } = target
   let socket: NativeSocket
   try {
-    socket = new (webSocket ?? scope.WebSocket!)(String(url), protocols.concat(token === undefined ? [] : ['bearer', token])) as NativeSocket // which it is by its documentation; where there is none, that throws as well
+    socket = new (webSocket ?? (globalThis as { WebSocket?: typeof webSocket }).WebSocket!)(url.href, protocols.concat(token === undefined ? [] : ['bearer', token])) as NativeSocket // which it is by its documentation; where there is none, that throws as well
   } catch (cause) {
     throw new ClientError('OPTION', cause, { cause })
   }
@@ -38,5 +37,5 @@ export function openNative (target: WireTarget, events: WireEvents, { webSocket 
  * @throws {ClientError} `FST_WS_CLIENT_OPTION`
  */
 export function checkNative ({ headers, tls }: ConnectSettings): void {
-  if (headers ?? tls) throw new ClientError('OPTION', 'headers and tls are for Node')
+  if (headers ?? tls) throw new ClientError('OPTION', 'headers, tls: Node only')
 }

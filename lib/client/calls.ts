@@ -54,7 +54,7 @@ export class Calls {
     const id = ++this.#lastId
     const outgoing = send(id)
     const end = limit(options, () => outgoing.sent, (reason) => {
-      outgoing.withdraw?.()
+      outgoing.drop?.()
       this.settle(id, 'reject', reason)
     })
     this.#pending.set(id, { ...waiter, outgoing, end })
@@ -79,7 +79,7 @@ export class Calls {
    *
    * @param makeReason - `false` leaves a call as it is
    */
-  rejectAll (makeReason: (sent: boolean) => Error | false): void {
+  reject (makeReason: (sent: boolean) => Error | false): void {
     for (const [id, call] of this.#pending) {
       const reason = makeReason(call.outgoing.sent)
       if (reason) this.settle(id, 'reject', reason)

@@ -28,9 +28,6 @@ import type { Platform } from './wire.ts'
 /** In the text of every control message, whatever the order of its fields. */
 const CONTROL_MARK = '"ws:'
 
-/** Calls have numbers from 1 on; what answers is not looked at, as long as it comes. */
-const PING = '{"type":"ws:ping","id":0}'
-
 type MessageSchemas = NonNullable<NonNullable<WebSocketContract['schema']>['websocket']>
 
 /** Methods that are not in the public types are for the link, and for subscriptions. */
@@ -59,7 +56,9 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     this.#link = new Link(settings, this)
     this.#subscriptions = new Subscriptions(this)
     const { ping } = settings
-    this.#pinger = ping && makePinger(ping, () => this.#link.wire?.send(PING), () => this.#link.drop(new ClientError('SILENT', 'no pong')))
+    // Calls have numbers from 1 on; what answers is not looked at, as long as it comes.
+    const sendPing = (): void => this.#link.wire?.send(JSON.stringify({ type: 'ws:ping', id: 0 }))
+    this.#pinger = ping && makePinger(ping, sendPing, () => this.#link.drop(new ClientError('SILENT', 'no pong')))
     const { signal } = options
     const onAbort = (): void => this.#link.abort(signal?.reason)
     this.closed.then(() => signal?.removeEventListener('abort', onAbort))
@@ -132,7 +131,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     const [message, options] = args as [unknown, RequestOptions | undefined]
     this.#check((topic as Topic).schema, message)
     const { epoch, offset } = await this.#ask<Control & Published>({ type: 'ws:publish', topic: name, message }, options)
-    this.#subscriptions.onMessage({ type: '', topic: name, epoch, offset }, true)
+    this.#subscriptions.onMessage({ type: '', topic: name, epoch, offset })
     return { epoch, offset }
   }
 
@@ -182,10 +181,9 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   }
 
   onOpen (): void {
-    const link = this.#link
     // Subscriptions first, so that they miss nothing of what the queue brings about.
     this.#subscriptions.renew()
-    this.#queue.flush((data) => link.wire?.send(data))
+    this.#queue.flush((data) => this.#link.wire?.send(data))
     this.#pinger?.start()
     this.#opened.resolve()
     this.emit('open', { reconnected: this.#hasBeenOpen })
@@ -195,11 +193,11 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   onLost (): void {
     this.#pinger?.stop()
     this.#opened = defer()
-    this.#calls.rejectAll((sent) => sent && new ClientError('LOST', 'sent', { sent }))
+    this.#calls.reject((sent) => sent && new ClientError('LOST', 'sent', { sent }))
   }
 
   onRetry (retry: ClientRetry): void {
-    if (retry.error !== undefined) this.emit('error', retry.error)
+    if (retry.error) this.emit('error', retry.error)
     // That may have made somebody close it.
     if (this.state === 'waiting') this.emit('reconnecting', retry)
   }
@@ -212,33 +210,29 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     const end = { ...link, unsent: this.#queue.length }
     const { code, reason, error } = end
     this.#closed.resolve(end)
-    const makeError = (sent = false): ClientError => new ClientError('CLOSED', `${code} ${reason}`, { cause: error, sent })
+    const makeError = (sent?: boolean): ClientError => new ClientError('CLOSED', `${code} ${reason}`, { cause: error, sent })
     this.#opened.reject(error ?? makeError())
-    this.#calls.rejectAll(makeError)
+    this.#calls.reject(makeError)
     this.#subscriptions.close(makeError())
-    this.#queue.clear()
-    if (error instanceof Error && end.initiator === 'remote') this.emit('error', error)
+    // To nobody.
+    this.#queue.flush(() => {})
+    if (error && end.initiator === 'remote') this.emit('error', error)
     this.emit('close', code, reason, end)
     this.end()
   }
 
   onMessage (data: string | ArrayBuffer): void {
-    this.#pinger?.noteLife()
+    this.#pinger?.receive()
     const schema = this.#schemas.send
     const isBinary = typeof data !== 'string'
-    let message: unknown = data
+    const isAsItIs = schema === undefined || (isBinary && this.#takesBinary)
     // On a raw route most texts are no JSON, and nobody asks them to be.
-    if (!isBinary && (schema !== undefined || data.includes(CONTROL_MARK))) {
-      const value = decode(data)
-      if (isControl(value)) return void this.#isFine(() => this.#onControl(value))
-      if (schema !== undefined) message = value
-    }
-    if (schema !== undefined && !(isBinary && this.#takesBinary)) {
-      if (isBinary) return this.#onInvalid(4003, new ClientError('INVALID_MESSAGE', 'binary'))
-      if (message === undefined) return this.#onInvalid(4007, new ClientError('INVALID_MESSAGE', 'not JSON'))
-      if (!this.isValid(schema, message)) return
-    }
-    this.receive(message, isBinary)
+    const message = isBinary || (isAsItIs && !data.includes(CONTROL_MARK)) ? data : decode(data)
+    if (isControl(message)) return void this.#isFine(() => this.#onControl(message))
+    if (isAsItIs) return this.receive(data, isBinary)
+    if (isBinary) return this.#onInvalid(4003, new ClientError('INVALID_MESSAGE', 'binary'))
+    if (message === undefined) return this.#onInvalid(4007, new ClientError('INVALID_MESSAGE', 'not JSON'))
+    if (this.isValid(schema, message)) this.receive(message)
   }
 
   #onControl (control: Control): void {

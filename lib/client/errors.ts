@@ -9,7 +9,7 @@ export const CLIENT_FAULTS = [
 export type ClientFault = (typeof CLIENT_FAULTS)[number]
 
 export interface ClientErrorOptions extends ErrorOptions {
-  readonly sent?: boolean
+  readonly sent?: boolean | undefined
 }
 
 /** A fault of this side, of the network, or of a message that came. */
@@ -48,10 +48,10 @@ export class RequestError extends Error {
 
   /** @param error - as the server has written it: all but its message is taken over as it is */
   constructor (error: unknown) {
-    const { code, message, statusCode, validation } = (error ?? {}) as RequestError // or anything, and then it has no such property
-    super(message)
-    this.code = code
-    this.statusCode = statusCode
-    this.validation = validation
+    const told = Object(error) as RequestError // or anything, and then it has no such property
+    super(told.message)
+    this.code = told.code
+    this.statusCode = told.statusCode
+    this.validation = told.validation
   }
 }

@@ -30,7 +30,7 @@ export abstract class Inbox {
   onChange (): void {}
 
   on (event: string, listener: Listener): this {
-    this.#listeners.set(event, [...this.#listeners.get(event) ?? [], listener])
+    this.#listeners.set(event, [...this.#of(event), listener])
     // In a moment, so that those that are added together hear the same.
     queueMicrotask(() => this.#deliver())
     return this
@@ -46,9 +46,7 @@ export abstract class Inbox {
   }
 
   off (event: string, listener: Listener): this {
-    const left = this.#listeners.get(event)?.filter((entry) => entry !== listener && entry.of !== listener) ?? []
-    if (left.length > 0) this.#listeners.set(event, left)
-    else this.#listeners.delete(event)
+    this.#listeners.set(event, this.#of(event).filter((entry) => entry !== listener && entry.of !== listener))
     return this
   }
 
@@ -86,14 +84,18 @@ export abstract class Inbox {
 
   /** Tells whether there are listeners of `event`, or of `event:<type>`. */
   isHeard (event: string): boolean {
-    return [...this.#listeners.keys()].some((name) => name.startsWith(event))
+    return [...this.#listeners].some(([name, [first]]) => first && name.startsWith(event))
+  }
+
+  #of (event: string): readonly Entry[] {
+    return this.#listeners.get(event) ?? []
   }
 
   /** @returns what to wait for: listeners that are async, until each has settled */
   emit (event: string, ...args: unknown[]): Array<Promise<unknown>> {
     const pending: Array<Promise<unknown>> = []
     const onFault = (reason: unknown): void => this.onFault(reason, event)
-    for (const listener of this.#listeners.get(event) ?? []) {
+    for (const listener of this.#of(event)) {
       try {
         const result = listener(...args as never[]) // the event's name says which they are
         if (result instanceof Promise) pending.push(result.catch(onFault))

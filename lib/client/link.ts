@@ -16,7 +16,7 @@ export interface LinkSettings extends BackoffTimes {
   readonly resetAfter: number
   readonly handshakeTimeout: number
   readonly closeTimeout: number
-  isTerminal (loss: Loss): boolean
+  isTerminal (loss: Loss): boolean | undefined
   /** Says where to connect to, anew for each attempt. */
   describe (): Promise<WireTarget>
   open (target: WireTarget, events: WireEvents): Wire

@@ -8,9 +8,8 @@ export function isControl (message: unknown): message is Control {
 
 /** @returns `undefined` for what is no bytes; else they are not copied */
 export function toBytes (message: unknown): Uint8Array | undefined {
-  if (!(message instanceof ArrayBuffer || ArrayBuffer.isView(message))) return undefined
-  const { buffer = message as ArrayBuffer, byteOffset, byteLength } = message as Uint8Array // an ArrayBuffer has the last of these alone
-  return new Uint8Array(buffer, byteOffset, byteLength)
+  if (message instanceof ArrayBuffer) return new Uint8Array(message)
+  return ArrayBuffer.isView(message) ? new Uint8Array(message.buffer, message.byteOffset, message.byteLength) : undefined
 }
 
 /** @returns `undefined`, which JSON cannot express, for what is none */

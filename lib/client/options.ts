@@ -30,7 +30,7 @@ export function readOptions (contract: WebSocketContract, options: AnyConnectOpt
   platform.check(options)
   const pingTimes = readPingTimes(options)
   // What is known is looked at now, and not at the first attempt.
-  if (typeof baseUrl !== 'function' && typeof params !== 'function' && typeof query !== 'function') locate(baseUrl, params, query)
+  if (![baseUrl, params, query].some((value) => typeof value === 'function')) locate(baseUrl as string | URL, params as Values, query as Values) // so they are none
   return {
     ...readNumbers(options, { handshakeTimeout: 10_000, closeTimeout: 5_000 }),
     ...readNumbers(reconnect, { minDelay: 500, maxDelay: 30_000, maxAttempts: reconnect === false ? 0 : Infinity, resetAfter: 5_000 }),
@@ -47,7 +47,7 @@ export function readOptions (contract: WebSocketContract, options: AnyConnectOpt
 
 /** Tells whether pings are messages. */
 export function usesApplicationPings ({ ping }: ConnectSettings): boolean {
-  return ping === 'application' || (ping as PingOptions | undefined)?.application === true // a boolean has no such property
+  return (ping as PingOptions | undefined)?.application ?? ping === 'application' // a boolean or a string has no such property
 }
 
 export function readPingTimes ({ ping }: ConnectSettings): PingTimes {
@@ -73,8 +73,8 @@ export function readNumbers<Name extends string> (given: unknown, defaults: Read
  * Tells an end behind which the server would do the same again: it is done, or refuses what this client sends or is. 1003, 1007 and
  * 1009 are its judgement on a message, 1008 on a token as well, 1010 on the handshake.
  */
-function isForGood ({ code, error }: Loss, platform: Platform): boolean {
-  return /^10(0[03789]|10)/.test(`${code}`) || (error as Partial<ClientError> | undefined)?.code === 'FST_WS_CLIENT_OPTION' || platform.isRefusal?.(error) === true
+function isForGood ({ code, error }: Loss, platform: Platform): boolean | undefined {
+  return /^10(0[03789]|10)/.test(`${code}`) || (error as Partial<ClientError> | undefined)?.code === 'FST_WS_CLIENT_OPTION' || platform.isRefusal?.(error)
 }
 
 async function call<T> (value: PerAttempt<T> | undefined): Promise<T | undefined> {

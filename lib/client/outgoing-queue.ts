@@ -14,13 +14,13 @@ export interface Outgoing {
   /** It was handed to a connection. */
   readonly sent: boolean
   /** Takes it out of the queue, if it still waits. */
-  readonly withdraw?: () => void
+  readonly drop?: () => void
 }
 
 interface Entry {
   readonly data: Payload
   sent: boolean
-  readonly withdraw: () => void
+  readonly drop: () => void
 }
 
 export class OutgoingQueue {
@@ -43,12 +43,12 @@ export class OutgoingQueue {
    */
   push (data: Payload): Outgoing {
     const { messages, bytes } = this.limits
-    const size = typeof data === 'string' ? new TextEncoder().encode(data).length : data.length
+    const size = (typeof data === 'string' ? new TextEncoder().encode(data) : data).length
     if (this.#entries.size >= messages || this.#bytes + size > bytes) {
       throw new ClientError('QUEUE_FULL', `${this.#entries.size} messages`)
     }
     const entry: Entry = {
-      data: data.slice(), sent: false, withdraw: () => { if (this.#entries.delete(entry)) this.#bytes -= size }
+      data: data.slice(), sent: false, drop: () => { if (this.#entries.delete(entry)) this.#bytes -= size }
     }
     this.#entries.add(entry)
     this.#bytes += size
@@ -58,15 +58,9 @@ export class OutgoingQueue {
   /** Hands all messages over in order; each is gone before it is handed over, so that none goes twice. */
   flush (send: (data: Payload) => void): void {
     for (const entry of this.#entries) {
-      entry.withdraw()
+      entry.drop()
       entry.sent = true
       send(entry.data)
     }
-  }
-
-  /** Throws all away. */
-  clear (): void {
-    this.#entries.clear()
-    this.#bytes = 0
   }
 }

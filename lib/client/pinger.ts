@@ -16,7 +16,7 @@ export interface Pinger {
    */
   start (delay?: number): void
   /** Anything came. */
-  noteLife (): void
+  receive (): void
   stop (): void
 }
 
@@ -38,5 +38,5 @@ export function makePinger ({ interval, timeout }: PingTimes, send: () => void, 
       send()
     }, delay)
   }
-  return { start, stop, noteLife: () => { isHeard = true } }
+  return { start, stop, receive: () => { isHeard = true } }
 }

@@ -124,9 +124,9 @@ export class Subscriptions {
   /**
    * Takes what the server says of a topic: a message, that somebody comes or goes, or that messages are lost.
    *
-   * @param isOwn - it was published by this client, and is not to be told: it is seen, if it came right behind what was seen last
+   * @param type - '': it was published by this client, and is not to be told. It is seen, if it came right behind what was seen last
    */
-  onMessage ({ type, topic, epoch, offset, message, member }: Control, isOwn = false): void {
+  onMessage ({ type, topic, epoch, offset, message, member }: Control): void {
     const channel = this.#channels.get(topic)
     if (channel === undefined) return
     const { place, members, present } = channel
@@ -140,15 +140,15 @@ export class Subscriptions {
       return this.#tell(channel, 'lost', topic)
     }
     // Of another kind: from a server that is newer.
-    if (!isOwn && type !== 'ws:message') return
+    if (type && type !== 'ws:message') return
     const next = toPlace(epoch ?? place?.epoch, offset)
     if (next !== undefined) {
       const ahead = next.epoch === place?.epoch ? next.offset - place.offset : Infinity
       // Seen before: it came both in time and with what was missed.
-      if (ahead < 1 || (isOwn && ahead > 1)) return
+      if (ahead < 1 || (!type && ahead > 1)) return
       channel.place = next
     }
-    if (!isOwn) for (const subscription of members) if (this.#owner.isValid(subscription.schema, message)) subscription.receive(message)
+    if (type) for (const subscription of members) if (this.#owner.isValid(subscription.schema, message)) subscription.receive(message)
   }
 
   #add (topic: string, { data, since }: SubscribeOptions): Channel {

@@ -1,7 +1,7 @@
 // Timers that can wait for ever. Owns the longest that one of the platform's can.
 
-/** 25 days; behind it there is no wait at all. */
-const LONGEST = 2 ** 31 - 1
+/** 23 days; behind 25 of them there is no wait at all. */
+const LONGEST = 2e9
 
 export type Timer = ReturnType<typeof setTimeout>
 

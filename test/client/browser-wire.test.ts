@@ -58,6 +58,6 @@ t.test('what the constructor throws, and none at all', async (t) => {
 })
 
 t.test('what no script can do is refused', async (t) => {
-  for (const options of [{ headers: {} }, { headers: () => ({}) }, { tls: {} }]) t.throws(() => checkNative(options), { code: 'FST_WS_CLIENT_OPTION', message: /headers and tls are for Node/ })
+  for (const options of [{ headers: {} }, { headers: () => ({}) }, { tls: {} }]) t.throws(() => checkNative(options), { code: 'FST_WS_CLIENT_OPTION', message: /headers, tls: Node only/ })
   checkNative({ perMessageDeflate: true, maxPayload: 1 })
 })

@@ -6,7 +6,7 @@ interface Asked {
   readonly answer: Promise<unknown>
   readonly id: number
   readonly outgoing: { sent: boolean }
-  readonly withdrawn: () => boolean
+  readonly dropn: () => boolean
 }
 
 function ask (calls: Calls, options?: RequestOptions): Asked {
@@ -14,8 +14,8 @@ function ask (calls: Calls, options?: RequestOptions): Asked {
   let isWithdrawn = false
   const answer = new Promise((resolve, reject) => {
     calls.open((id) => {
-      const outgoing = { sent: false, withdraw: () => { isWithdrawn = true } }
-      asked = { id, outgoing, withdrawn: () => isWithdrawn }
+      const outgoing = { sent: false, drop: () => { isWithdrawn = true } }
+      asked = { id, outgoing, dropn: () => isWithdrawn }
       return outgoing
     }, { resolve, reject }, options)
   })
@@ -44,7 +44,7 @@ t.test('deadlines: what was not sent is taken back', async (t) => {
   sent.outgoing.sent = true
   await t.rejects(waiting.answer, { code: 'FST_WS_CLIENT_TIMEOUT', message: 'timeout: 5 ms', sent: false })
   await t.rejects(sent.answer, { code: 'FST_WS_CLIENT_TIMEOUT', sent: true })
-  t.equal(waiting.withdrawn(), true)
+  t.equal(waiting.dropn(), true)
   t.equal(calls.size, 0)
   const patient = ask(calls, { timeout: Infinity })
   await new Promise((resolve) => setTimeout(resolve, 10))
@@ -55,11 +55,11 @@ t.test('deadlines: what was not sent is taken back', async (t) => {
 t.test('signals', async (t) => {
   const calls = new Calls()
   const aborter = new AbortController()
-  const { answer, withdrawn } = ask(calls, { signal: aborter.signal })
+  const { answer, dropn } = ask(calls, { signal: aborter.signal })
   const reason = new Error('enough')
   aborter.abort(reason)
   await t.rejects(answer, reason)
-  t.equal(withdrawn(), true)
+  t.equal(dropn(), true)
   t.throws(() => calls.open(() => t.fail('nothing is asked') as never, { resolve: () => t.fail(), reject: () => t.fail() }, { signal: aborter.signal }), reason)
   t.equal(calls.size, 0)
 })
@@ -68,10 +68,10 @@ t.test('all of them, or those that a reason is made for', async (t) => {
   const calls = new Calls()
   const [first, second] = [ask(calls), ask(calls)]
   second.outgoing.sent = true
-  calls.rejectAll((sent) => sent && new Error('lost'))
+  calls.reject((sent) => sent && new Error('lost'))
   await second.answer.then(() => t.fail(), (reason) => { t.equal(reason.message, 'lost') })
   t.equal(calls.size, 1)
-  calls.rejectAll(() => new Error('closed'))
+  calls.reject(() => new Error('closed'))
   await first.answer.then(() => t.fail(), (reason) => { t.equal(reason.message, 'closed') })
 })
 

@@ -7,7 +7,7 @@ t.test('pings at each interval while there is life, and tells once when there is
   let silent = 0
   const pinger: Pinger = makePinger({ interval: 10, timeout: 5 }, () => {
     pings++
-    if (pings < 4) pinger.noteLife()
+    if (pings < 4) pinger.receive()
   }, () => { silent++ })
   pinger.start()
   while (silent === 0) await new Promise((resolve) => setTimeout(resolve, 1))

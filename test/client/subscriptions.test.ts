@@ -99,14 +99,14 @@ t.test('a publication of one\'s own is seen if nothing is missing before it', as
     subscriptions.renew()
     return owner.asked.at(-1)?.['since']
   }
-  subscriptions.onMessage({ type: 'ws:ack', topic: 'a', epoch: 'e', offset: 7 }, true)
+  subscriptions.onMessage({ type: '', topic: 'a', epoch: 'e', offset: 7 })
   t.strictSame(since(), { epoch: 'e', offset: 5 }, 'the sixth may still come')
-  subscriptions.onMessage({ type: 'ws:ack', topic: 'a', epoch: 'f', offset: 6 }, true)
+  subscriptions.onMessage({ type: '', topic: 'a', epoch: 'f', offset: 6 })
   t.strictSame(since(), { epoch: 'e', offset: 5 })
-  subscriptions.onMessage({ type: 'ws:ack', topic: 'a', epoch: 'e', offset: 6 }, true)
+  subscriptions.onMessage({ type: '', topic: 'a', epoch: 'e', offset: 6 })
   t.strictSame(since(), { epoch: 'e', offset: 6 })
-  subscriptions.onMessage({ type: 'ws:ack', topic: 'b', epoch: 'e', offset: 7 }, true)
-  subscriptions.onMessage({ type: 'ws:ack', topic: 'a', epoch: undefined, offset: undefined }, true)
+  subscriptions.onMessage({ type: '', topic: 'b', epoch: 'e', offset: 7 })
+  subscriptions.onMessage({ type: '', topic: 'a', epoch: undefined, offset: undefined })
   t.strictSame(since(), { epoch: 'e', offset: 6 })
 })
 
