@@ -123,8 +123,8 @@ export class Link {
     try {
       // Listeners are added behind the first call.
       await undefined
+      if (isCurrent()) this.#events.onConnecting(this.#failures)
       if (!isCurrent()) return
-      this.#events.onConnecting(this.#failures)
       const target = await describe()
       if (!isCurrent()) return
       this.#wire = open(target, {
@@ -152,11 +152,16 @@ export class Link {
     if (this.#state !== 'waiting') return
     if (state === 'closing') return this.#finish(loss, this.#fault ?? loss.error)
     if (state === 'open' && Date.now() - this.#openedAt >= settings.resetAfter) this.#failures = 0
+    let { error } = loss
+    let isOver: boolean | undefined = true
     try {
-      if (this.#failures >= settings.maxAttempts || settings.isTerminal(loss)) return this.#finish(loss, loss.error, 'remote')
+      isOver = this.#failures >= settings.maxAttempts || settings.isTerminal(loss)
     } catch (reason) {
-      return this.#finish(loss, toError(reason), 'remote')
+      error = toError(reason)
     }
+    // So may whoever was asked.
+    if (this.#state !== 'waiting') return
+    if (isOver) return this.#finish(loss, error, 'remote')
     const delay = drawDelay(this.#failures, settings)
     this.#failures++
     this.#setTimer(delay, () => this.start())

@@ -255,6 +255,28 @@ t.test('isTerminal that throws is an end, and tells why', async (t) => {
   t.match(setup.told, [['closed', { code: 1006, initiator: 'remote', error: { message: 'odd code' } }]])
 })
 
+t.test('isTerminal may close it, whatever it says then', async (t) => {
+  for (const isTerminal of [true, false, undefined]) {
+    const setup = new Setup({ isTerminal: () => { setup.link.close(4000, 'mine'); return isTerminal } })
+    setup.link.start()
+    ;(await setup.wire(0)).events.onClose(LOSS)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    t.match(setup.told, [['closed', { code: 4000, initiator: 'local' }]], 'once')
+    t.equal(setup.told.length, 1)
+    t.strictSame([setup.link.state, setup.wires.length], ['closed', 1])
+  }
+})
+
+t.test('closed by who hears of an attempt, it asks for nothing any more', async (t) => {
+  const setup = new Setup()
+  let calls = 0
+  setup.describe = async () => { calls++ }
+  setup.onConnecting = () => setup.link.close(1000, '')
+  setup.link.start()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.strictSame([calls, setup.link.state], [0, 'closed'])
+})
+
 t.test('a description that never comes keeps nobody from closing', async (t) => {
   const setup = new Setup()
   let fail: ((reason: unknown) => void) | undefined
