@@ -108,6 +108,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
       data = JSON.stringify(message) as string | undefined // which is what it gives for a function, say
     } else if (typeof message === 'string') data = message
     if (data === undefined) throw new ClientError('INVALID_SEND', typeof message)
+    this.#checkRoom()
     return this.#put(data).sent
   }
 
@@ -122,7 +123,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   async subscribe (topic: string | Topic, ...args: unknown[]): Promise<TopicSubscription> {
     const params = typeof args[0] === 'function' ? undefined : args.shift()
     const [listener, options] = args as [Listener | undefined, SubscribeOptions | undefined] // what the overloads let through
-    this.#checkNotClosed()
+    this.#checkRoom()
     return await this.#subscriptions.open(nameOf(topic, params), (topic as Topic).schema, listener, options) // a string has none
   }
 
@@ -153,7 +154,10 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
 
   /** Asks, on this connection or the next, and waits for the answer. */
   #ask<Answer> (control: Control, options?: RequestOptions): Promise<Answer> {
-    return new Promise((resolve, reject) => { this.call(control, { resolve, reject }, { ...options, timeout: options?.timeout ?? TIMEOUT }) })
+    return new Promise((resolve, reject) => {
+      this.#checkRoom()
+      this.call(control, { resolve, reject }, { ...options, timeout: options?.timeout ?? TIMEOUT })
+    })
   }
 
   /** As `#ask`, for who must know at once. */
@@ -166,18 +170,17 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     this.onChange()
   }
 
-  /** Hands a payload to the connection, or keeps it. */
+  /** Hands a payload to the connection, or keeps it. What subscriptions say always has room: one that cannot be renewed ends. */
   #put (data: Payload): Outgoing {
-    this.#checkNotClosed()
-    const link = this.#link
-    if (!link.isOpen) return this.#queue.push(data)
-    if (this.bufferedAmount > this.#queue.limits.bytes) throw new ClientError('QUEUE_FULL', `${this.bufferedAmount} bytes`)
-    link.wire?.send(data)
+    if (!this.isOpen) return this.#queue.push(data)
+    this.#link.wire?.send(data)
     return { sent: true }
   }
 
-  #checkNotClosed (): void {
+  /** Looks whether anything may be sent, or kept, now. */
+  #checkRoom (): void {
     if (this.#link.isClosing) throw new ClientError('CLOSED', this.state)
+    if (this.isOpen && this.bufferedAmount > this.#queue.limits.bytes) throw new ClientError('QUEUE_FULL', `${this.bufferedAmount} bytes`)
   }
 
   onOpen (): void {

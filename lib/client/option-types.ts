@@ -23,7 +23,7 @@ export interface ReconnectOptions {
   isTerminal? (code: number, reason: string, error: Error | undefined): boolean | undefined
 }
 
-/** What waits at most while there is no connection; the bytes also bound what waits in an open one. */
+/** What waits at most while there is no connection; the bytes also bound what waits in an open one, renewed subscriptions aside. */
 export interface QueueOptions {
   /** Default: 1,000. */
   readonly messages?: number

@@ -695,6 +695,24 @@ t.test('a subscription that cannot be asked for harms no other', async (t) => {
   t.equal(server.requests.length, 2)
 })
 
+t.test('a full connection keeps no subscription from being renewed or left', async (t) => {
+  const { server, socket } = await setUp(t, { queue: { messages: 0, bytes: 0 } })
+  await socket.opened
+  const told: unknown[] = []
+  const heard: unknown[] = []
+  const topics = ['a', 'b', 'c']
+  const subscriptions = []
+  for (const topic of topics) subscriptions.push((await socket.subscribe(topic, (message) => { heard.push(message) })).on('error', ({ message }) => { told.push(message) }))
+  server.cut()
+  await next(socket, 'open')
+  await until(() => server.controls.length === 6)
+  for (const topic of topics) server.publish(topic, topic)
+  await until(() => heard.length === 3)
+  await Promise.all(subscriptions.map((subscription) => subscription.unsubscribe()))
+  t.strictSame(server.controls.slice(6).map(({ type, topic }) => [type, topic]), topics.map((topic) => ['ws:unsubscribe', topic]))
+  t.strictSame(told, [])
+})
+
 const malformed = [
   { type: 'ws:join', topic: 'news', member: null },
   { type: 'ws:message' },
