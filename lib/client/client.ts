@@ -128,7 +128,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   }
 
   async publish (topic: string | Topic, ...args: unknown[]): Promise<Published> {
-    const name = nameOf(topic, (topic as Topic).name?.includes(':') ? args.shift() : undefined) // as above
+    const name = nameOf(topic, /(^|\/):/.test((topic as Topic).name) ? args.shift() : undefined) // as above
     const [message, options] = args as [unknown, RequestOptions | undefined]
     this.#check((topic as Topic).schema, message)
     const { epoch, offset } = await this.#ask<Control & Published>({ type: 'ws:publish', topic: name, message }, options)

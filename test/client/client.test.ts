@@ -713,6 +713,12 @@ t.test('a full connection keeps no subscription from being renewed or left', asy
   t.strictSame(told, [])
 })
 
+t.test('a topic with a colon within a segment has no parameters', async (t) => {
+  const { server, socket } = await setUp(t)
+  await socket.publish(defineTopic({ name: 'ns:news' }), 'hello')
+  t.match(server.controls, [{ type: 'ws:publish', topic: 'ns:news', message: 'hello' }])
+})
+
 const malformed = [
   { type: 'ws:join', topic: 'news', member: null },
   { type: 'ws:message' },
