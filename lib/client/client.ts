@@ -14,7 +14,7 @@ import { Link } from './link.ts'
 import type { LinkEvents } from './link.ts'
 import { readOptions } from './options.ts'
 import type { AnyConnectOptions } from './options.ts'
-import { decode, isControl, toBytes } from './message.ts'
+import { decode, isControl, toBytes, typeOf } from './message.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
 import type { Outgoing, Payload } from './outgoing-queue.ts'
 import { makePinger } from './pinger.ts'
@@ -92,9 +92,9 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   }
 
   handle (handlers: Readonly<Record<string, (message: never) => unknown>>): this {
-    return this.on('message', (message: { readonly type?: unknown }, isBinary: boolean) => {
+    return this.on('message', (message: unknown, isBinary: boolean) => {
       if (isBinary) return undefined
-      const type = String(message?.type)
+      const type = typeOf(message)! // or undefined, of which there is no handler either
       if (!Object.hasOwn(handlers, type)) throw new ClientError('NO_HANDLER', type)
       return handlers[type]!(message as never) // the key says which type the message has
     })

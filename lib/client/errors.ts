@@ -33,9 +33,13 @@ export class ClientError extends Error {
   }
 }
 
-/** Makes an error of what was thrown, if it is none. */
+/** Makes an error of what was thrown, if it is none. Never throws: of some objects no string can be made. */
 export function toError (reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(reason as string, { cause: reason }) // it makes a string of it
+  try {
+    return reason instanceof Error ? reason : new Error(String(reason), { cause: reason })
+  } catch (error) {
+    return error as Error // that it is one, is all that matters
+  }
 }
 
 /** The server answered a request, a subscription or a publication with an error. */

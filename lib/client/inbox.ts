@@ -3,6 +3,7 @@
 // the public types is for whoever fills it.
 
 import { defer } from './deferred.ts'
+import { typeOf } from './message.ts'
 
 /** A listener of any event: its event says what it is called with. */
 export type Listener = (...args: never[]) => unknown
@@ -128,8 +129,7 @@ export abstract class Inbox {
     while (!this.#isBusy && this.#waiting.length > 0 && this.isHeard('message')) {
       const [message, isBinary] = this.#waiting.shift()!
       this.#isBusy = true
-      const type = (message as { readonly type?: unknown } | null)?.type // which no string or number has
-      const pending = [...this.emit('message', message, isBinary), ...this.emit(`message:${type}`, message)]
+      const pending = [...this.emit('message', message, isBinary), ...this.emit(`message:${typeOf(message)}`, message)]
       this.#isBusy = pending.length > 0
       if (this.#isBusy) {
         Promise.all(pending).then(() => {

@@ -719,6 +719,28 @@ t.test('a topic with a colon within a segment has no parameters', async (t) => {
   t.match(server.controls, [{ type: 'ws:publish', topic: 'ns:news', message: 'hello' }])
 })
 
+t.test('messages of odd types, and what is thrown and is no error, hang nothing', async (t) => {
+  const { server, socket } = await setUp(t)
+  const odd = { type: { toString: 1 } }
+  const heard: unknown[] = []
+  const errors: unknown[] = []
+  const thrown = [Symbol('x'), Object.create(null)]
+  socket.on('error', (error) => { errors.push(error instanceof Error) })
+  socket.on('message', async (message) => { heard.push(message); throw thrown.pop() })
+  await socket.subscribe('any', (message) => { heard.push(message); throw thrown.pop() })
+  server.send(odd)
+  server.send(said('a'))
+  server.publish('any', odd)
+  server.publish('any', 'b')
+  await until(() => heard.length === 4 && errors.length === 4)
+  t.strictSame(heard.map((message) => JSON.stringify(message)).toSorted(), [odd, odd, 'b', said('a')].map((message) => JSON.stringify(message)).toSorted())
+  t.strictSame(errors, Array(4).fill(true))
+  t.strictSame(await takeEscaped(), [])
+  t.equal(socket.state, 'open')
+  const broken = open(t, server, { auth: async () => { throw Symbol('token') }, reconnect: false }) // eslint-disable-line no-throw-literal
+  t.match(await broken.closed, { error: { message: 'Symbol(token)' } })
+})
+
 const malformed = [
   { type: 'ws:join', topic: 'news', member: null },
   { type: 'ws:message' },

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ClientError, RequestError } from '../../lib/client/errors.ts'
+import { ClientError, RequestError, toError } from '../../lib/client/errors.ts'
 
 t.test('ClientError says what and why', async (t) => {
   const cause = new Error('below')
@@ -11,4 +11,11 @@ t.test('ClientError says what and why', async (t) => {
 t.test('RequestError takes what there is', async (t) => {
   t.match(new RequestError({ code: 'A', message: 'b', statusCode: 400, validation: [1] }), { code: 'A', message: 'b', statusCode: 400, validation: [1] })
   for (const odd of [undefined, null, 'text', 1, {}]) t.match(new RequestError(odd), { message: '', code: undefined }, String(odd))
+})
+
+t.test('an error of whatever is thrown', async (t) => {
+  const error = new Error('one')
+  t.equal(toError(error), error)
+  for (const reason of ['text', Symbol('text'), { toString: () => 'text' }]) t.match(toError(reason), { message: /text/, cause: reason })
+  for (const reason of [Object.create(null), { toString: 1 }, undefined]) t.ok(toError(reason) instanceof Error)
 })

@@ -38,7 +38,7 @@ t.test('one after the other, those of the type with those of all', async (t) => 
   const releases: Array<() => void> = []
   box.on('message', (message) => { heard.push(message) })
   box.on('message:a', () => new Promise<void>((resolve) => { releases.push(resolve) }))
-  for (const message of [{ type: 'a', n: 1 }, { type: 'a', n: 2 }, null, 'text', { type: 1 }]) box.receive(message)
+  for (const message of [{ type: 'a', n: 1 }, { type: 'a', n: 2 }, null, { type: { toString: 1 } }, 'text', { type: 1 }]) box.receive(message)
   await turn()
   t.equal(heard.length, 1)
   releases[0]?.()
@@ -46,7 +46,7 @@ t.test('one after the other, those of the type with those of all', async (t) => 
   t.equal(heard.length, 2)
   releases[1]?.()
   await turn()
-  t.strictSame(heard, [{ type: 'a', n: 1 }, { type: 'a', n: 2 }, null, 'text', { type: 1 }])
+  t.strictSame(heard, [{ type: 'a', n: 1 }, { type: 'a', n: 2 }, null, { type: { toString: 1 } }, 'text', { type: 1 }])
 })
 
 t.test('what comes before the first listener waits, and listeners that are added together hear the same', async (t) => {

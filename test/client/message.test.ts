@@ -1,5 +1,8 @@
 import t from 'tap'
-import { decode, isControl, toBytes } from '../../lib/client/message.ts'
+import { decode, isControl, toBytes, typeOf } from '../../lib/client/message.ts'
+
+/** No string can be made of its type. */
+const ODD = { type: { toString: 1 } }
 
 t.test('bytes, in whatever they come, and not copied', async (t) => {
   const { buffer } = new Uint8Array([1, 2, 3, 4])
@@ -23,5 +26,10 @@ t.test('JSON, and what is none', async (t) => {
 
 t.test('what is for the client itself', async (t) => {
   for (const message of [{ type: 'ws:message' }, { type: 'ws:' }]) t.ok(isControl(message))
-  for (const message of [null, undefined, 'ws:message', 1, [], {}, { type: 'said' }, { type: ' ws:' }, { type: 1 }]) t.notOk(isControl(message))
+  for (const message of [null, undefined, 'ws:message', 1, [], {}, { type: 'said' }, { type: ' ws:' }, { type: 1 }, ODD]) t.notOk(isControl(message))
+})
+
+t.test('a type is a string, and there may be none', async (t) => {
+  t.equal(typeOf({ type: 'said' }), 'said')
+  for (const message of [ODD, { type: 1 }, { type: null }, { type: ['said'] }, {}, null, undefined, 'said', 1]) t.equal(typeOf(message), undefined)
 })
