@@ -52,30 +52,40 @@ export abstract class Inbox {
   }
 
   /** Pulls messages; one counts as handled when the next one is asked for. */
-  async * [Symbol.asyncIterator] (): AsyncGenerator<unknown, undefined, undefined> {
+  [Symbol.asyncIterator] (): AsyncGenerator<unknown, undefined, undefined> {
     // One at a time: the next message comes when this one is done.
     let next = defer<readonly [message: unknown] | undefined>()
-    let done = (): void => {}
-    const listener = (message: unknown): Promise<void> => new Promise((resolve) => {
-      done = resolve
-      next.resolve([message])
-    })
     const onEnd = (): void => next.resolve(undefined)
-    this.#loops.add(onEnd)
-    this.on('message', listener)
-    try {
-      while (true) {
-        const taken = await next.promise
-        if (taken === undefined) return
-        next = defer()
-        yield taken[0]
+    const pull = async function * (inbox: Inbox): AsyncGenerator<unknown, undefined, undefined> {
+      let done = (): void => {}
+      const listener = (message: unknown): Promise<void> => new Promise((resolve) => {
+        done = resolve
+        next.resolve([message])
+      })
+      inbox.#loops.add(onEnd)
+      inbox.on('message', listener)
+      try {
+        while (true) {
+          const taken = await next.promise
+          if (taken === undefined) return
+          next = defer()
+          yield taken[0]
+          done()
+        }
+      } finally {
+        inbox.#loops.delete(onEnd)
+        inbox.off('message', listener)
         done()
       }
-    } finally {
-      this.#loops.delete(onEnd)
-      this.off('message', listener)
-      done()
     }
+    const loop = pull(this)
+    const leave = loop.return
+    // By itself a generator that waits for a message is left when that has come.
+    loop.return = (value) => {
+      next.resolve(undefined)
+      return leave.call(loop, value)
+    }
+    return loop
   }
 
   /** Messages that wait for their turn. */

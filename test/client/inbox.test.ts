@@ -89,6 +89,26 @@ t.test('a loop: a message counts as handled when the next one is asked for', asy
   for await (const message of box) t.fail(String(message))
 })
 
+t.test('a loop is left while it waits, and takes nothing with it', async (t) => {
+  const box = new Box()
+  const loop = box[Symbol.asyncIterator]()
+  const asked = [loop.next(), loop.next()]
+  await turn()
+  t.strictSame(await loop.return(undefined), { done: true, value: undefined })
+  t.strictSame(await Promise.all(asked), Array(2).fill({ done: true, value: undefined }))
+  t.equal(box.isHeard('message'), false)
+  box.receive(1)
+  t.equal(box.waiting, 1)
+  const late = box[Symbol.asyncIterator]()
+  const first = late.next()
+  await turn()
+  await late.return(undefined)
+  t.strictSame(await first, { done: false, value: 1 }, 'what was on its way is given')
+  const unused = box[Symbol.asyncIterator]()
+  await unused.return(undefined)
+  t.strictSame(await unused.next(), { done: true, value: undefined })
+})
+
 t.test('several loops end together', async (t) => {
   const box = new Box()
   const loops = [0, 1].map(async () => {
