@@ -46,6 +46,11 @@ export function checkTopic (topic: Topic): void {
   if (history !== undefined) checkHistory(name, history)
 }
 
+/** True for a name with parameters: they are given in front of everything else. A colon within a segment makes none. */
+export function hasParams (name: string): boolean {
+  return /(?:^|\/):/.test(name)
+}
+
 /**
  * Makes a name: `room/a` of `room/:room` and `{ room: 'a' }`. Parameters are put in as they are, nothing is escaped.
  *

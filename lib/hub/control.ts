@@ -1,7 +1,7 @@
 // The control protocol: messages of a client that are not the application's, but subscribe, publish, ask for something, or ping. JSON
 // objects whose `type` begins with `ws:`; each has an `id`, and is answered with it. Owns their form and their limits.
 import type { Connection } from '../connection/connection.ts'
-import { checkTopicName } from '../topic.ts'
+import { checkTopicName, hasParams } from '../topic.ts'
 import type { Topic, TopicPosition, TopicSubscription } from '../../types/topics.ts'
 import type { TopicCalls } from './topic-calls.ts'
 
@@ -145,7 +145,9 @@ export class Control {
   async #publish (connection: Connection, envelope: Envelope, id: number): Promise<void> {
     if (!this.#rules.mayPublish) throw new ControlError('FST_WS_TOPIC_FORBIDDEN', 403, 'clients may not publish here')
     const { topic, params } = this.#find(envelope)
-    const args = topic.name.includes(':') ? [params, envelope.message] : [envelope.message]
+    const { message } = envelope
+    if (message === undefined) throw invalid('message is missing')
+    const args = hasParams(topic.name) ? [params, message] : [message]
     const position = await this.#calls.publish(connection, topic, args).catch((error: unknown) => { throw asClientFault(error) })
     send(connection, { type: 'ws:ack', id, ...position })
   }

@@ -4,7 +4,7 @@ import { Connection } from '../connection/connection.ts'
 import { toBytes } from '../connection/data.ts'
 import type { ConnectionTopics } from '../connection/topic-methods.ts'
 import { UsageError } from '../protocol/errors.ts'
-import { checkTopic, checkTopicName, TopicError, topicName } from '../topic.ts'
+import { checkTopic, checkTopicName, hasParams, TopicError, topicName } from '../topic.ts'
 import type {
   Topic, TopicHistory, TopicMember, TopicPosition, TopicPublishOptions, TopicRecord, TopicSubscribeOptions, TopicSubscription
 } from '../../types/topics.ts'
@@ -181,7 +181,7 @@ function readTarget (topic: unknown, args: readonly unknown[], mayMatch: boolean
     checkTopic(described)
     checked.add(described)
   }
-  if (!described.name.includes(':')) return { name: topicName(described), topic: described, params: NO_PARAMS, rest: args }
+  if (!hasParams(described.name)) return { name: topicName(described), topic: described, params: NO_PARAMS, rest: args }
   const [params, ...rest] = args
   return { name: topicName(described, params as Record<string, string>), topic: described, params: params as Record<string, string>, rest } // `topicName` has checked them
 }

@@ -127,6 +127,15 @@ t.test('publish where it is allowed, to all others', async (t) => {
   })
 })
 
+t.test('a topic with a colon in its name, and no parameter', async (t) => {
+  const lobby = defineTopic({ name: 'chat:lobby' })
+  const { app } = await start(t, { topics: { allow: [lobby], publish: true } })
+  const [one, other] = [await Client.open(app), await Client.open(app)]
+  await other.ask({ type: 'ws:subscribe', id: 1, topic: 'chat:lobby' })
+  t.same(await one.ask({ type: 'ws:publish', id: 2, topic: 'chat:lobby', message: 'hi' }), { type: 'ws:ack', id: 2 })
+  t.same(await other.take(1), [{ type: 'ws:message', topic: 'chat:lobby', message: 'hi' }])
+})
+
 t.test('who else is there', async (t) => {
   const { app } = await start(t, { topics: { allow: [room], presence: true } })
   const [one, other] = [await Client.open(app), await Client.open(app)]
