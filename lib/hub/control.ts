@@ -1,7 +1,7 @@
 // The control protocol: messages of a client that are not the application's, but subscribe, publish, ask for something, or ping. JSON
 // objects whose `type` begins with `ws:`; each has an `id`, and is answered with it. Owns their form and their limits.
 import type { Connection } from '../connection/connection.ts'
-import { checkTopicName, hasParams } from '../topic.ts'
+import { checkTopicName, hasParams, TopicError } from '../topic.ts'
 import type { Topic, TopicPosition, TopicSubscription } from '../../types/topics.ts'
 import type { TopicCalls } from './topic-calls.ts'
 
@@ -125,7 +125,7 @@ export class Control {
   async #subscribe (connection: Connection, envelope: Envelope, id: number): Promise<void> {
     const { name, topic, params } = this.#find(envelope)
     const { since, data } = envelope
-    if (data !== undefined && JSON.stringify(data).length > MAX_MEMBER_DATA) throw invalid(`data may have ${MAX_MEMBER_DATA} characters of JSON`)
+    if (data !== undefined && !isShort(data)) throw invalid(`data may have ${MAX_MEMBER_DATA} characters of JSON`)
     let isAnswered = false
     const subscribing = this.#calls.subscribeTo(connection, name, params, {
       since: since as TopicPosition | undefined, // it is looked at there
@@ -190,9 +190,20 @@ function isControl (value: unknown): value is Envelope {
   return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string' && value.type.startsWith('ws:')
 }
 
+/** What is nested too deep cannot be written: that is not short either. */
+function isShort (data: unknown): boolean {
+  try {
+    return JSON.stringify(data).length <= MAX_MEMBER_DATA
+  } catch {
+    return false
+  }
+}
+
+/** @throws {TopicError} `FST_WS_INVALID_TOPIC` */
 function readName ({ topic }: Envelope): string {
-  checkTopicName(topic as string) // it says so if it is none
-  return topic as string
+  if (typeof topic !== 'string') throw new TopicError('a topic is a string')
+  checkTopicName(topic)
+  return topic
 }
 
 function flat ({ position, ...subscription }: TopicSubscription): object {
@@ -224,7 +235,10 @@ function describe (error: unknown): Told {
 
 /** What the server may not send was said by the client here. */
 function asClientFault (error: unknown): unknown {
-  if (!(error instanceof Error) || !('code' in error) || error.code !== 'FST_WS_INVALID_SEND') return error
+  if (!(error instanceof Error) || !('code' in error)) return error
+  // JSON that is nested too deep.
+  if (error.code === 'FST_WS_UNSUPPORTED_DATA') return new ControlError('FST_ERR_VALIDATION', 400, error.message)
+  if (error.code !== 'FST_WS_INVALID_SEND') return error
   return new ControlError('FST_ERR_VALIDATION', 400, error.message.replace(/^send/, 'message'), Reflect.get(error, 'validation'))
 }
 

@@ -235,7 +235,12 @@ function writeRaw (message: unknown): { data: string | Uint8Array, isJson: boole
   if (typeof message === 'string') return { data: message, isJson: false }
   const bytes = toBytes(message)
   if (bytes !== undefined) return { data: Buffer.from(bytes), isJson: false }
-  const text = JSON.stringify(message) as string | undefined // undefined for a function, a symbol and undefined itself
+  let text: string | undefined
+  try {
+    text = JSON.stringify(message) as string | undefined // undefined for a function, a symbol and undefined itself
+  } catch (error) {
+    throw new UsageError('FST_WS_UNSUPPORTED_DATA', error instanceof Error ? error.message : String(error), { cause: error })
+  }
   if (text === undefined) throw new UsageError('FST_WS_UNSUPPORTED_DATA', `${typeof message} has no place in JSON`)
   return { data: text, isJson: true }
 }

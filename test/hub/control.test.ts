@@ -255,6 +255,22 @@ t.test('what is refused is answered, and the connection goes on', async (t) => {
   t.same(await client.ask({ type: 'ws:ping', id: 2 }), { type: 'ws:pong', id: 2 })
 })
 
+/** JSON that can be read and not be written: there is no stack for it. */
+const DEEP = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+
+t.test('what cannot be written as JSON is the client\'s fault, and not for the log', async (t) => {
+  const { app, logged } = await start(t, { topics: { allow: [news], publish: true } })
+  const client = await Client.open(app)
+  const rows: ReadonlyArray<[message: string, code: string]> = [
+    ['{"type":"ws:publish","id":1,"topic":"news"}', 'FST_WS_INVALID_CONTROL'],
+    [`{"type":"ws:publish","id":1,"topic":"news","message":${DEEP}}`, 'FST_ERR_VALIDATION'],
+    [`{"type":"ws:subscribe","id":1,"topic":"news","data":${DEEP}}`, 'FST_WS_INVALID_CONTROL'],
+    [`{"type":"ws:subscribe","id":1,"topic":${DEEP}}`, 'FST_WS_INVALID_TOPIC']
+  ]
+  for (const [message, code] of rows) t.match(await client.ask(message), { type: 'ws:error', id: 1, error: { code, statusCode: 400 } })
+  t.strictSame(logged, [])
+})
+
 t.test('a request waits for the one before, as any message does', async (t) => {
   const { app } = await start(t)
   const client = await Client.open(app)

@@ -232,7 +232,9 @@ t.test('wrong arguments are the caller\'s fault, told by a rejection', async (t)
   for (const data of [() => {}, Symbol('a'), 1n, { a: 1n }]) await t.rejects(call(server, 'subscribe', 'news', { data }), ARGUMENT, 'data that is no JSON')
   for (const exclude of [null, 'an id', 1, {}, [undefined], ['an id']]) await t.rejects(call(server, 'publish', 'news', 'text', { exclude }), ARGUMENT, JSON.stringify(exclude))
   for (const filter of [null, true, {}]) await t.rejects(call(hub, 'publish', 'news', 'text', { filter }), ARGUMENT)
-  for (const message of [undefined, () => {}]) await t.rejects(call(hub, 'publish', 'news', message), { code: 'FST_WS_UNSUPPORTED_DATA' })
+  const circle: Record<string, unknown> = {}
+  circle['circle'] = circle
+  for (const message of [undefined, () => {}, 1n, circle]) await t.rejects(call(hub, 'publish', 'news', message), { code: 'FST_WS_UNSUPPORTED_DATA' })
   t.strictSame(server.topics, [])
 })
 
