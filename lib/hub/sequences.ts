@@ -97,7 +97,7 @@ export class Sequences {
     for (const topic of topics) {
       const by = this.#owner.isWanted(topic)
       if (by === undefined) this.#places.delete(topic)
-      else if (by === 'pattern' && this.#places.has(topic)) this.#noteByPattern(topic)
+      else if (by === 'pattern') this.#leaveToPattern(topic)
     }
   }
 
@@ -121,6 +121,14 @@ export class Sequences {
     if (by === undefined || (by === 'pattern' && this.#places.size >= MAX_BY_PATTERN)) return
     this.#places.set(topic, { first, last, waiting: undefined, waitingSize: 0, isUncertain: false })
     if (by === 'pattern') this.#noteByPattern(topic)
+  }
+
+  /** Subscribers by name have gone. Where too many topics have a place it goes too, unless something waits there. */
+  #leaveToPattern (topic: string): void {
+    const place = this.#places.get(topic)
+    if (place === undefined) return
+    if (place.waiting === undefined && this.#places.size > MAX_BY_PATTERN) this.#places.delete(topic)
+    else this.#noteByPattern(topic)
   }
 
   #noteByPattern (topic: string): void {

@@ -244,7 +244,18 @@ t.test('no place is kept of what nobody wants, nor of more topics than that by p
   scene.wanted = 'name'
   scene.take('e5')
   t.strictSame(sequences.lastOf('a'), positionOf('e5'))
-  t.equal(scene.got.length, MAX_BY_PATTERN + 3, 'all is handed out')
+  // Subscribers by name come and go.
+  scene.wanted = 'pattern'
+  sequences.forget('a')
+  t.equal(sequences.lastOf('a'), undefined)
+  scene.wanted = 'name'
+  scene.history = { e5: ['e6', 'e7'] }
+  scene.take('e5', 'e7')
+  scene.wanted = 'pattern'
+  sequences.forget('a')
+  await turns(1)
+  t.strictSame(scene.got.slice(-3), ['e5', 'e6', 'e7'], 'those behind a gap that is mended are not lost')
+  t.equal(scene.got.length, MAX_BY_PATTERN + 6, 'all is handed out')
   sequences.clear()
   t.equal(sequences.lastOf('a'), undefined)
 })
