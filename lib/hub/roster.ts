@@ -23,6 +23,11 @@ export class Roster {
     return this.#patterns === 0 ? undefined : this.#byName.get(patternOf(topic))
   }
 
+  /** That of a connection at the pattern that a topic is one of. */
+  findPatternOf (connection: Connection, topic: string): Subscriber | undefined {
+    return this.#patterns === 0 ? undefined : this.find(connection, patternOf(topic))
+  }
+
   /** All that a connection is subscribed to; a copy. */
   of (connection: Connection): Subscriber[] {
     return [...this.#byConnection.get(connection)?.values() ?? []]

@@ -15,6 +15,10 @@ class Backlog {
   /** The lookup is over: from now on each message has its place behind those that are being sent. */
   isSent = false
   #size = 0
+  /** Of `messages`, the first that has not been sent or passed over. */
+  next = 0
+  /** Where the last one stands that was sent of what was missed. */
+  sentUpTo: TopicPosition | undefined
 
   /** True when more has come than may wait. */
   get isFull (): boolean {
@@ -81,6 +85,15 @@ export class Subscriber {
     this.#backlog = undefined
   }
 
+  /** Sends what has come meanwhile and waits no more: the connection gets the topic by a pattern as well, and goes on with that. */
+  sendWaiting (): void {
+    const backlog = this.#backlog
+    this.#backlog = undefined
+    for (const message of backlog?.messages.slice(backlog.next) ?? []) {
+      if (!isUpTo(backlog?.sentUpTo, message.record)) this.send(message)
+    }
+  }
+
   /** The subscription has ended. */
   end (): void {
     this.#isOver = true
@@ -119,9 +132,11 @@ export class Subscriber {
       if (isExcluded(this.connection, record)) continue
       if (this.connection.isOverHighWaterMark) await this.#waitForPeer(backlog)
       this.send(new OutgoingMessage(record))
+      backlog.sentUpTo = record.position
     }
+    backlog.sentUpTo = position
     // It may grow.
-    for (const message of backlog.messages) {
+    for (let message = backlog.messages[0]; message !== undefined; message = backlog.messages[++backlog.next]) {
       if (isUpTo(position, message.record)) continue
       if (this.connection.isOverHighWaterMark) await this.#waitForPeer(backlog)
       this.send(message)

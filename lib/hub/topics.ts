@@ -137,8 +137,8 @@ export class Topics {
     try {
       return await this.#begin(subscriber, joining)
     } catch (error) {
-      subscriber.release()
       if (this.#stands(subscriber)) void this.#remove(subscriber)
+      subscriber.release()
       throw error
     } finally {
       subscriber.busy = undefined
@@ -171,8 +171,8 @@ export class Topics {
     subscriber.checkStands()
     subscriber.checkBacklog()
     const members = present && view?.answer(connection, present)
-    // Who is subscribed already stands where it is, and gets what comes from there; nothing of it is sent again.
-    const stands = subscriber.isLive && !isRecovered
+    // Who is subscribed already, or by a pattern, stands where it is, and gets what comes from there; nothing of it is sent again.
+    const stands = (subscriber.isLive || this.#hasByPattern(subscriber)) && !isRecovered
     const position = stands ? this.#sequences.lowest(name, found.position) : found.position
     const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }), ...(members && { members }) }
     if (stands) subscriber.sendUpTo(position)
@@ -270,6 +270,11 @@ export class Topics {
     await this.#engine.subscribe(name)
   }
 
+  /** True where the connection gets the topic by a pattern as well. */
+  #hasByPattern (subscriber: Subscriber): boolean {
+    return this.#rosterOf(subscriber).findPatternOf(subscriber.connection, subscriber.name)?.isLive === true
+  }
+
   #stands (subscriber: Subscriber): boolean {
     return this.#rosterOf(subscriber).find(subscriber.connection, subscriber.name) === subscriber
   }
@@ -278,6 +283,7 @@ export class Topics {
   async #remove (subscriber: Subscriber): Promise<void> {
     const { connection, name } = subscriber
     this.#rosterOf(subscriber).remove(subscriber)
+    if (this.#hasByPattern(subscriber)) subscriber.sendWaiting()
     const line = this.#lines.get(name)
     const isLast = this.#plain.at(name) === undefined && this.#wrapped.at(name) === undefined
     if (isLast) {

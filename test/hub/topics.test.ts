@@ -104,6 +104,69 @@ t.test('a pattern is one segment, and nobody gets a message twice', async (t) =>
   t.equal(both.messages.length, 3)
 })
 
+for (const end of ['fails', 'ends'] as const) {
+  t.test(`whoever gets a topic by a pattern misses nothing when a subscription by name ${end} before it has begun`, async (t) => {
+    const scene = gated()
+    const { topics, engine } = scene
+    const a = new FakeSubscriber()
+    await scene.subscribe(a, 'room/*')
+    await scene.keep('room/a', '1')
+    const release = engine.hold('history')
+    if (end === 'fails') engine.fail('history')
+    const subscribing = later(scene.subscribe(a, 'room/a'))
+    await turns(1)
+    await scene.keep('room/a', '2')
+    t.strictSame(a.texts, ['1'], 'it waits')
+    if (end === 'ends') await topics.unsubscribe(a.asConnection, 'room/a')
+    else release()
+    await turns(1)
+    await scene.keep('room/a', '3')
+    t.strictSame(a.texts, ['1', '2', '3'])
+    release()
+    await t.rejects(subscribing)
+    t.strictSame(a.texts, ['1', '2', '3'])
+  })
+}
+
+t.test('whoever gets a topic by a pattern and subscribes by name gets what is still on its way', async (t) => {
+  const scene = gated()
+  const a = new FakeSubscriber()
+  await scene.subscribe(a, 'room/*')
+  await scene.keep('room/a', '1')
+  const late: TopicRecord[] = []
+  scene.engine.wire = (record) => {
+    late.push(record)
+    return []
+  }
+  await scene.keep('room/a', '2', '3')
+  const release = scene.engine.hold('history')
+  const subscribing = scene.subscribe(a, 'room/a', { history: HISTORY })
+  await turns(1)
+  scene.engine.events?.deliver(late[0]!) // there are two
+  release()
+  t.equal((await subscribing).position?.offset, 2)
+  scene.engine.events?.deliver(late[1]!)
+  scene.engine.wire = (record) => [record]
+  await scene.keep('room/a', '4')
+  t.strictSame(a.texts, ['1', '2', '3', '4'])
+})
+
+t.test('by a pattern, and by name with what was missed: the end of that, while it is sent, loses nothing and repeats nothing', async (t) => {
+  const scene = simple()
+  const a = new FakeSubscriber()
+  const { epoch } = await scene.keep('room/a', '1', '2', '3')
+  await scene.subscribe(a, 'room/*')
+  a.room = 2
+  const subscribing = later(scene.subscribe(a, 'room/a', { since: { epoch, offset: 0 } }))
+  await turns(1)
+  await scene.keep('room/a', '4', '5')
+  t.strictSame(a.texts, ['1', '2'])
+  await scene.topics.unsubscribe(a.asConnection, 'room/a')
+  await t.rejects(subscribing, NOT_OPEN)
+  await scene.keep('room/a', '6')
+  t.strictSame(a.texts, ['1', '2', '4', '5', '6'], 'the third was from before the pattern')
+})
+
 t.test('exclude and filter', async (t) => {
   const scene = simple()
   const all = Array.from({ length: 4 }, () => new FakeSubscriber())
