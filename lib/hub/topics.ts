@@ -229,13 +229,17 @@ export class Topics {
     return await this.#engine.presence(name)
   }
 
-  /** Ends all of it; again it does nothing. */
-  close (): Promise<void> {
+  /**
+   * Ends all of it; again it does nothing.
+   *
+   * @param patience - ms that the engine is waited for at most
+   */
+  close (patience: number = Infinity): Promise<void> {
     for (const subscriber of [...this.#plain.clear(), ...this.#wrapped.clear()]) subscriber.end()
     this.#lines.clear()
     this.#views.clear()
     this.#sequences.clear()
-    return (this.#closed ??= this.#call(() => this.#engine.close()))
+    return (this.#closed ??= this.#call(async () => await within(patience, this.#engine.close())))
   }
 
   #rosterOf ({ isWrapped }: { readonly isWrapped: boolean }): Roster {
@@ -405,6 +409,20 @@ export class Topics {
 }
 
 const NOTHING: TopicHistorySlice = { recovered: false, messages: [] }
+
+/** @throws where it takes longer */
+async function within (patience: number, closing: void | Promise<void>): Promise<void> {
+  if (closing === undefined || patience === Infinity) return await closing
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`the engine of topics did not close within ${Math.round(patience)} ms`)), patience)
+  })
+  try {
+    await Promise.race([closing, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
 
 function toError (reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason))

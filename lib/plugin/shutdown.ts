@@ -16,6 +16,9 @@ const SHARE_OF_PLUGIN_TIMEOUT = 0.8
 /** How often, in ms, it is looked whether Fastify has passed over our hooks. */
 const LOOKOUT_INTERVAL = 50
 
+/** What the engine of topics has in any case, in ms, to let its members leave. */
+const LEAST_FOR_TOPICS = 1_000
+
 /** The shutdown of each instance, by a function that is the same in all its contexts. */
 const shutdowns = new WeakMap<object, Shutdown>()
 
@@ -69,6 +72,8 @@ class Shutdown {
   /** Those whose connections have not all ended. */
   readonly #left = new Set<Registration>()
   readonly #endings = new Map<Registration, Ending>()
+  /** By `performance.now()`. */
+  readonly #deadlines = new Map<Registration['state'], number>()
   #silenceTimer: NodeJS.Timeout | undefined
   #lookout: NodeJS.Timeout | undefined
 
@@ -102,7 +107,8 @@ class Shutdown {
     const { state } = registration
     this.#left.delete(registration)
     if (![...this.#left].some((other) => other.state === state)) {
-      await state.hub.topics.close()
+      const timeLeft = (this.#deadlines.get(state) ?? 0) - performance.now()
+      await state.hub.topics.close(Math.max(timeLeft, LEAST_FOR_TOPICS))
       state.end()
     }
     if (this.#left.size > 0) return
@@ -124,7 +130,10 @@ class Shutdown {
       this.#endings.set(registration, state.hub.end(times, registration))
     }
     // Whose handshake it is that has no answer yet nobody can say: the longest deadline is for all of them.
-    for (const [state, timeout] of states) state.abandonHandshakes(destroyTime(timeout))
+    for (const [state, timeout] of states) {
+      state.abandonHandshakes(destroyTime(timeout))
+      this.#deadlines.set(state, performance.now() + timeout)
+    }
     const longest = destroyTime(Math.max(...states.values()))
     this.#silenceTimer = setTimeout(() => this.#silent.destroy(), longest).unref()
   }

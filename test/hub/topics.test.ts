@@ -1027,3 +1027,13 @@ t.test('closed once, whatever the engine makes of it', async (t: Test) => {
   engine.events?.deliver({ topic: 'room/a', data: 'late', isJson: false })
   t.strictSame(a.texts, ['1'])
 })
+
+t.test('an engine that never closes is waited for as long as that', async (t) => {
+  const scene = gated()
+  const release = scene.engine.hold('close')
+  await scene.topics.close(1)
+  t.match(scene.errors, [{ message: 'the engine of topics did not close within 1 ms' }])
+  release()
+  await settleEscapes()
+  t.equal(scene.errors.length, 1)
+})

@@ -345,6 +345,21 @@ t.test('several registrations: topics end behind the last connection of all', as
   t.equal(app.server.listenerCount('upgrade'), 0)
 })
 
+for (const [shutdownTimeout, least] of [[1_500, 1_400], [0, 900]] as const) {
+  t.test(`an engine of topics that never ends is not waited for beyond ${shutdownTimeout} ms, or a second`, async (t) => {
+    const engine = new GatedEngine()
+    engine.hold('close')
+    const { app, logs } = await makeApp(t, { plugin: { shutdownTimeout, topicEngine: engine } })
+    app.get('/', { websocket: true }, async (connection) => { await connection.subscribe('news', { data: 1 }) })
+    await app.injectWS('/')
+    await until(() => engine.calls.includes('join news 1'))
+    const took = await timeOf(app.close())
+    t.ok(took >= least && took < least + 700, `${took} ms`)
+    t.ok(engine.calls.includes('close'))
+    t.match(logs.filter(({ level }) => level >= 50), [{ msg: 'carrying topics failed', err: { message: /did not close within/ } }])
+  })
+}
+
 t.test('the deadline of a registration with a preClose of its own runs from the common start', async (t) => {
   const { app, listen, open } = await makeApp(t, { plugin: { shutdownTimeout: 1_000, closeTimeout: 60_000 } })
   const order: string[] = []
