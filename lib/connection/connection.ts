@@ -259,7 +259,7 @@ export class Connection extends Listeners {
   sendEncoded (text: string): boolean {
     const transport = this.#transport
     if (!transport.maySend || !this.#queue(transport.outbox, text, undefined, undefined)) return false
-    return !transport.outbox.isOverHighWaterMark()
+    return this.#keepPace()
   }
 
   /**
@@ -278,10 +278,7 @@ export class Connection extends Listeners {
     if (!transport.maySend) return false
     const { outbox } = transport
     if (!this.#queue(outbox, data, message, options)) return false
-    if (!outbox.isOverHighWaterMark()) return true
-    // Where the alternative is to close: what the peer asks for waits until it has read what it asked for before.
-    if ((this.#settings.slowConsumer ?? 'close') === 'close' && transport.inbox.isBusy && outbox.isHeldUp()) transport.inbox.waitForPeer()
-    return false
+    return this.#keepPace()
   }
 
   /**
@@ -502,6 +499,15 @@ export class Connection extends Listeners {
     const { meter } = this.#settings
     if (meter !== undefined) meter.messagesSent++
     return true
+  }
+
+  /** Looks, behind what was queued, whether the sender should stop for a while. @returns false if so */
+  #keepPace (): boolean {
+    const { outbox, inbox } = this.#transport
+    if (!outbox.isOverHighWaterMark()) return true
+    // Where the alternative is to close: what the peer asks for waits until it has read what it asked for before.
+    if ((this.#settings.slowConsumer ?? 'close') === 'close' && inbox.isBusy && outbox.isHeldUp()) inbox.waitForPeer()
+    return false
   }
 
   /** Looks whether the peer's backlog allows a ping or pong. */

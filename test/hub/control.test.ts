@@ -278,6 +278,23 @@ t.test('a request waits for the one before, as any message does', async (t) => {
   t.same(await client.take(2), [{ type: 'ws:reply', id: 1, payload: 30 }, { type: 'ws:reply', id: 2, payload: 0 }])
 })
 
+t.test('replies are made as fast as the client reads them', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket, { maxBufferedAmount: 65_536 })
+  app.get('/', { websocket: true, schema: { websocket: { requests: { text: {} } } } }, (connection) => {
+    connection.handleRequests({ text: async (length) => 'x'.repeat(Number(length)) })
+  })
+  const client = await Client.open(app)
+  const count = 1_000
+  client.say(...Array.from({ length: count }, (_, id) => ({ type: 'ws:request', id, method: 'text', payload: 1_000 })))
+  let closed: unknown
+  client.connection.once('close', (code) => { closed = code })
+  while (client.got.length < count && closed === undefined) await new Promise((resolve) => { setTimeout(resolve, 1) })
+  t.equal(closed, undefined)
+  t.equal(client.got.length, count)
+})
+
 t.test('text that only looks like it goes where all others go', async (t) => {
   const { app } = await start(t)
   const client = await Client.open(app)
