@@ -18,8 +18,11 @@ class History {
   readonly epoch: string = randomUUID()
   /** Position of the last message. */
   offset = 0
-  #records: TopicRecord[] = []
+  /** Those in front of `#first` are gone: to move all others up for each message costs more than the message, where there are thousands. */
+  #records: Array<TopicRecord | undefined> = []
+  /** One for each record. */
   #times: number[] = []
+  #first = 0
   #limits: TopicHistory
   #touchedAt: number
 
@@ -44,24 +47,27 @@ class History {
   since (position: TopicPosition, now: number): readonly TopicRecord[] | undefined {
     this.#expire(now)
     const missed = this.offset - position.offset
-    if (position.epoch !== this.epoch || missed < 0 || missed > this.#records.length) return undefined
-    return missed === 0 ? [] : this.#records.slice(-missed)
+    if (position.epoch !== this.epoch || missed < 0 || missed > this.#records.length - this.#first) return undefined
+    return missed === 0 ? [] : this.#records.slice(-missed) as TopicRecord[] // behind `#first`
   }
 
   /** True when nothing is left that anybody might ask for. */
   isOver (now: number): boolean {
     this.#expire(now)
-    return this.#records.length === 0 && now - this.#touchedAt >= Math.max(REMEMBER, this.#limits.ttl ?? 0)
+    return this.#records.length === this.#first && now - this.#touchedAt >= Math.max(REMEMBER, this.#limits.ttl ?? 0)
   }
 
   #expire (now: number): void {
     const { size, ttl = Infinity } = this.#limits
-    let gone = Math.max(0, this.#records.length - size)
+    const { length } = this.#records
+    let first = this.#first
     // One time for each record.
-    while (gone < this.#times.length && this.#times[gone]! <= now - ttl) gone++
-    if (gone === 0) return
-    this.#records.splice(0, gone)
-    this.#times.splice(0, gone)
+    while (first < length && (first < length - size || this.#times[first]! <= now - ttl)) this.#records[first++] = undefined
+    this.#first = first
+    if (first * 2 < length) return
+    this.#records.splice(0, first)
+    this.#times.splice(0, first)
+    this.#first = 0
   }
 }
 

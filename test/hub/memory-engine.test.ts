@@ -71,6 +71,24 @@ t.test('size is of the latest publisher, and a smaller one lets go at once', asy
   t.strictSame(since(engine, 'room/a', first, 4), ['5'])
 })
 
+t.test('what is there is the latest of it, however many have come and gone', async (t) => {
+  const { engine, clock } = make()
+  let position: TopicPosition | undefined
+  for (let n = 1; n <= 200; n++) {
+    const size = n % 50 < 25 ? 7 : 3
+    position = publish(engine, 'room/a', String(n), { size, ttl: 50 })
+    clock.advance(n % 40 === 0 ? 45 : 1)
+    const kept = Array.from({ length: Math.min(size, n) }, (_, i) => String(n - i)).reverse()
+    const isBehindPause = n % 40 === 0
+    if (isBehindPause) t.strictSame(since(engine, 'room/a', position, n - 3), kept.slice(-3), 'not 50 ms old')
+    else if (n % 40 > 7 && n % 25 > 7) t.strictSame(since(engine, 'room/a', position, n - kept.length), kept)
+    t.equal(since(engine, 'room/a', position, n - kept.length - 1), undefined)
+  }
+  clock.advance(50)
+  t.equal(since(engine, 'room/a', position, 199), undefined)
+  t.strictSame(since(engine, 'room/a', position, 200), [])
+})
+
 t.test('a history that begins anew has another epoch', async (t) => {
   const { engine, clock } = make()
   const old = publish(engine, 'room/a', 'old', { size: 1, ttl: 10 })
