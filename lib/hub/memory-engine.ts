@@ -10,7 +10,7 @@ const SWEEP = 2
 /** How long, in ms, a history of which nothing is left is remembered at least: whoever has missed nothing can be told so. */
 const REMEMBER = 60_000
 
-/** Histories that are kept at most; then the one that was begun first goes. */
+/** Histories that are kept at most; then the one that was begun first goes, of those that have had no message if there are any. */
 export const MAX_HISTORIES = 100_000
 
 /** The latest messages of a topic. */
@@ -74,6 +74,8 @@ class History {
 export class MemoryEngine implements TopicEngine {
   readonly #now: () => number
   readonly #histories = new Map<string, History>()
+  /** Topics whose histories have had no message: subscribing alone makes them. */
+  readonly #unused = new Set<string>()
   readonly #members = new Map<string, Map<string, TopicMember>>()
   #sweeper: Iterator<[string, History]> | undefined
   #events: TopicEngineEvents | undefined
@@ -98,6 +100,7 @@ export class MemoryEngine implements TopicEngine {
     }
     this.#sweep(now)
     const { position } = history.add(record, limits, now)
+    if (history.offset === 1) this.#unused.delete(topic)
     this.#events?.deliver({ ...record, ...(position && { position }) })
     return position
   }
@@ -140,6 +143,7 @@ export class MemoryEngine implements TopicEngine {
 
   close (): void {
     this.#histories.clear()
+    this.#unused.clear()
     this.#members.clear()
     this.#sweeper = undefined
   }
@@ -148,15 +152,23 @@ export class MemoryEngine implements TopicEngine {
     let history = this.#histories.get(topic)
     if (history !== undefined) return history
     this.#sweep(now)
-    if (this.#histories.size >= MAX_HISTORIES) {
-      for (const oldest of this.#histories.keys()) {
-        this.#histories.delete(oldest)
-        break
-      }
-    }
+    if (this.#histories.size >= MAX_HISTORIES) this.#forgetFirst()
     history = new History(limits, now)
     this.#histories.set(topic, history)
+    this.#unused.add(topic)
     return history
+  }
+
+  #forgetFirst (): void {
+    for (const topic of this.#unused.size > 0 ? this.#unused : this.#histories.keys()) {
+      this.#forget(topic)
+      return
+    }
+  }
+
+  #forget (topic: string): void {
+    this.#histories.delete(topic)
+    this.#unused.delete(topic)
   }
 
   /** Lets go of a few histories of which nothing is left, so that topics that come and go leave nothing behind. */
@@ -169,7 +181,7 @@ export class MemoryEngine implements TopicEngine {
         return
       }
       const [topic, history] = value
-      if (history.isOver(now)) this.#histories.delete(topic)
+      if (history.isOver(now)) this.#forget(topic)
     }
   }
 }

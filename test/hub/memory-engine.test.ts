@@ -158,6 +158,19 @@ t.test('histories are bounded: the one that was begun first goes', async (t) => 
   t.match(engine.history('one more', undefined, undefined), { position: { offset: 1 } })
 })
 
+t.test('whoever only subscribes to topics without end takes no history away from those that have one', async (t) => {
+  const { engine } = make()
+  const history = { size: 1 }
+  const first = publish(engine, 'room/a', 'text', history)
+  engine.history('room/b', undefined, history)
+  publish(engine, 'room/b', 'text', history)
+  for (let n = 0; n <= MAX_HISTORIES; n++) engine.history(`room/${n}`, undefined, history)
+  t.strictSame(since(engine, 'room/a', first, 0), ['text'])
+  t.match(engine.history('room/b', undefined, undefined), { position: { offset: 1 } })
+  t.equal(engine.history('room/0', undefined, undefined).position, undefined, 'the first that has had no message')
+  t.match(engine.history(`room/${MAX_HISTORIES}`, undefined, undefined), { position: { offset: 0 } })
+})
+
 t.test('what is kept is what was published: neither its own record nor a later change of it', async (t) => {
   const { engine } = make()
   const first = publish(engine, 'room/a', '1', { size: 2 })
