@@ -129,9 +129,10 @@ export class Subscriber {
     if (backlog === undefined) return
     backlog.isSent = true
     for (const record of missed) {
-      if (isExcluded(this.connection, record)) continue
+      const message = new OutgoingMessage(record)
+      if (message.excludes(this.connection.knownId)) continue
       if (this.connection.isOverHighWaterMark) await this.#waitForPeer(backlog)
-      this.send(new OutgoingMessage(record))
+      this.send(message)
       backlog.sentUpTo = record.position
     }
     backlog.sentUpTo = position
@@ -165,14 +166,6 @@ export class Subscriber {
     }
     this.checkStands()
   }
-}
-
-/** True where the record says that the connection does not get it. */
-export function isExcluded (connection: Connection, { exclude }: TopicRecord): boolean {
-  if (exclude === undefined) return false
-  // Of most connections nobody has asked the id, and then it is in no list.
-  const { knownId } = connection
-  return knownId !== undefined && exclude.includes(knownId)
 }
 
 /** True for what is part of what `position` stands behind. */

@@ -7,6 +7,7 @@ export class OutgoingMessage {
   readonly record: TopicRecord
   #plain: SharedMessage | undefined
   #wrapped: SharedMessage | undefined
+  #excluded: ReadonlySet<string> | undefined
 
   constructor (record: TopicRecord) {
     this.record = record
@@ -17,6 +18,15 @@ export class OutgoingMessage {
     const notice = new OutgoingMessage({ topic, data: '', isJson: false, ...(position && { position }) })
     notice.#wrapped = new SharedMessage(JSON.stringify({ type: 'ws:lost', topic, ...position }))
     return notice
+  }
+
+  /** True where the record says that this connection does not get it. @param id - undefined for one that nobody has asked for it */
+  excludes (id: string | undefined): boolean {
+    const { exclude } = this.record
+    // One whose id nobody knows is in no list.
+    if (exclude === undefined || id === undefined) return false
+    if (exclude.length === 1) return exclude[0] === id
+    return (this.#excluded ??= new Set(exclude)).has(id)
   }
 
   get plain (): SharedMessage {

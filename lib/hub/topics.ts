@@ -11,7 +11,7 @@ import type {
 import { MemberView } from './member-view.ts'
 import { Roster, isPattern } from './roster.ts'
 import { Sequences } from './sequences.ts'
-import { Subscriber, isExcluded } from './subscriber.ts'
+import { Subscriber } from './subscriber.ts'
 import { OutgoingMessage } from './topic-message.ts'
 
 /** How a connection subscribes. */
@@ -360,17 +360,20 @@ export class Topics {
     // Iterators of one kind alone: this is the loop that every message goes through for all.
     if (exact !== undefined) {
       for (const subscriber of exact.values()) {
-        if (isForAll || this.#isFor(subscriber.connection, record)) subscriber.hand(message)
+        if (isForAll || this.#isFor(subscriber.connection, message)) subscriber.hand(message)
       }
     }
-    for (const subscriber of roster.atPatternOf(record.topic)?.values() ?? []) {
+    const byPattern = roster.atPatternOf(record.topic)
+    if (byPattern === undefined) return
+    for (const subscriber of byPattern.values()) {
       // Once is enough.
-      if (exact?.has(subscriber.connection) !== true && this.#isFor(subscriber.connection, record)) subscriber.hand(message)
+      if (exact?.has(subscriber.connection) === true) continue
+      if (isForAll || this.#isFor(subscriber.connection, message)) subscriber.hand(message)
     }
   }
 
-  #isFor (connection: Connection, record: TopicRecord): boolean {
-    return !isExcluded(connection, record) && this.#isMeant(connection, record)
+  #isFor (connection: Connection, message: OutgoingMessage): boolean {
+    return !message.excludes(connection.knownId) && this.#isMeant(connection, message.record)
   }
 
   /** Asks the filter. Where it throws the message is not for this one, and nobody else hears of it. */

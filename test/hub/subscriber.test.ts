@@ -1,7 +1,7 @@
 // The order in which one subscriber gets what it has missed and what comes meanwhile; with topics around it, see topics.test.ts.
 import '../helpers/guard.ts'
 import t from 'tap'
-import { MAX_BACKLOG, MAX_BACKLOG_SIZE, Subscriber, isExcluded } from '../../lib/hub/subscriber.ts'
+import { MAX_BACKLOG, MAX_BACKLOG_SIZE, Subscriber } from '../../lib/hub/subscriber.ts'
 import { OutgoingMessage } from '../../lib/hub/topic-message.ts'
 import type { TopicRecord } from '../../types/topics.ts'
 import { turns } from '../helpers/connection-pair.ts'
@@ -68,11 +68,4 @@ t.test('the end ends a wait for the peer', async (t) => {
   await t.rejects(catchingUp, { code: 'FST_WS_NOT_OPEN', message: /the subscription to a ended/ })
   t.equal(peer.waiting, 0)
   t.throws(() => subscriber.checkStands(), { code: 'FST_WS_NOT_OPEN' })
-})
-
-t.test('excluded is who is named', async (t) => {
-  const peer = new FakeSubscriber()
-  for (const [exclude, want] of [[undefined, false], [[], false], [['x'], false], [['x', peer.id], true]] as const) {
-    t.equal(isExcluded(peer.asConnection, record(1, exclude && { exclude })), want)
-  }
 })

@@ -34,3 +34,23 @@ t.test('bytes go as they are in both forms, and are not copied', async (t) => {
   t.ok(Buffer.from([0, 255]).equals(message.plain.data as Buffer))
   t.equal((message.plain.data as Buffer).buffer, bytes.buffer)
 })
+
+t.test('excluded is who is named', async (t) => {
+  const excludes = (id: string | undefined, exclude?: readonly string[]): boolean => (
+    new OutgoingMessage({ topic: 'a', data: '', isJson: false, ...(exclude && { exclude }) }).excludes(id)
+  )
+  for (const exclude of [undefined, [], ['x'], ['x', 'y']]) t.equal(excludes('ann', exclude), false)
+  for (const exclude of [['ann'], ['x', 'ann'], ['ann', 'ann']]) {
+    t.equal(excludes('ann', exclude), true)
+    t.equal(excludes(undefined, exclude), false)
+  }
+})
+
+t.test('who is excluded is looked up, not searched for in the list for each subscriber', async (t) => {
+  let reads = 0
+  const ids = Array.from({ length: 100 }, (_, n) => `id-${n}`)
+  const exclude = new Proxy(ids, { get (target, key) { reads++; return Reflect.get(target, key) as unknown } })
+  const message = new OutgoingMessage({ topic: 'a', data: '', isJson: false, exclude })
+  for (let n = 0; n < 100; n++) message.excludes(`id-${n}`)
+  t.ok(reads < 1_000, `${reads} reads`)
+})
