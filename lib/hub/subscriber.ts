@@ -25,9 +25,6 @@ class Backlog {
     return this.messages.length > MAX_BACKLOG || this.#size > MAX_BACKLOG_SIZE
   }
 
-  /** All of it has been sent, and what is up to here still comes: it is part of what was sent. */
-  doneUpTo: TopicPosition | undefined
-
   add (message: OutgoingMessage): void {
     if (this.isFull && !this.isSent) return
     this.messages.push(message)
@@ -43,12 +40,16 @@ export class Subscriber {
   readonly isWrapped: boolean
   /** It has begun: whatever comes is for it, also while it is looked up anew. */
   isLive = false
+  /** Where it was when it was looked up last, as it was told. */
+  told: TopicPosition | undefined
   /** A member of the topic: it has to leave. */
   isMember = false
   /** While it is looked up: a second call waits for the first. */
   busy: Promise<void> | undefined
   #isOver = false
   #backlog: Backlog | undefined
+  /** It has been sent all up to here, from history, and some of that may still come. */
+  #hasUpTo: TopicPosition | undefined
   /** Ends a wait for the peer. */
   #wake: (() => void) | undefined
 
@@ -60,15 +61,14 @@ export class Subscriber {
 
   /** Hands it a message of the topic, which waits where something else has to be sent first. */
   hand (message: OutgoingMessage): void {
+    if (this.#hasUpTo !== undefined) {
+      if (isUpTo(this.#hasUpTo, message.record)) return
+      this.#hasUpTo = undefined
+    }
     const backlog = this.#backlog
     if (backlog === undefined) return this.send(message)
-    if (backlog.doneUpTo === undefined) {
-      backlog.add(message)
-      if (backlog.isFull) this.#wake?.()
-    } else if (!isUpTo(backlog.doneUpTo, message.record)) {
-      this.#backlog = undefined
-      this.send(message)
-    }
+    backlog.add(message)
+    if (backlog.isFull) this.#wake?.()
   }
 
   send (message: OutgoingMessage): void {
@@ -110,6 +110,12 @@ export class Subscriber {
     if (this.#backlog?.isFull === true) throw new Error(`more than may wait has come while the history of ${this.name} was looked up`)
   }
 
+  /** A position, or the one behind what it has been sent from history, if that is further. */
+  furthest (position: TopicPosition | undefined): TopicPosition | undefined {
+    const has = this.#hasUpTo
+    return has !== undefined && has.epoch === position?.epoch && has.offset > position.offset ? has : position
+  }
+
   /** Sends, of what has come meanwhile, what is part of what `position` stands behind. It stays where it is: `catchUp` passes over it. */
   sendUpTo (position: TopicPosition | undefined): void {
     for (const message of this.#backlog?.messages ?? []) {
@@ -142,12 +148,8 @@ export class Subscriber {
       if (this.connection.isOverHighWaterMark) await this.#waitForPeer(backlog)
       this.send(message)
     }
-    if (position === undefined || hasAllCome()) {
-      this.#backlog = undefined
-      return
-    }
-    backlog.messages.length = 0
-    backlog.doneUpTo = position
+    this.#backlog = undefined
+    if (!hasAllCome()) this.#hasUpTo = position
   }
 
   /** Waits until the peer has read, or too much has come meanwhile: then it is the connection's own limit that holds. */

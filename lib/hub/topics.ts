@@ -173,13 +173,22 @@ export class Topics {
     const members = present && view?.answer(connection, present)
     // Who is subscribed already, or by a pattern, stands where it is, and gets what comes from there; nothing of it is sent again.
     const stands = (subscriber.isLive || this.#hasByPattern(subscriber)) && !isRecovered
-    const position = stands ? this.#sequences.lowest(name, found.position) : found.position
+    const position = stands ? subscriber.furthest(this.#standing(subscriber, found.position)) : found.position
     const subscription = { topic: name, ...(position && { position }), ...(since && { recovered }), ...(members && { members }) }
     if (stands) subscriber.sendUpTo(position)
     subscriber.isLive = true
+    subscriber.told = position
     onSubscribed?.(subscription)
-    await subscriber.catchUp(isRecovered ? messages : [], position, () => position === undefined || this.#sequences.hasCome(name, position))
+    // Of who stands there nothing is passed over but what was just sent.
+    const sentUpTo = stands && this.#sequences.lastOf(name) === undefined ? undefined : position
+    await subscriber.catchUp(isRecovered ? messages : [], sentUpTo, () => sentUpTo === undefined || this.#sequences.hasCome(name, sentUpTo))
     return subscription
+  }
+
+  /** Finds where a subscriber is that gets the topic already. Without a place nothing of it has come, and it is where it was. */
+  #standing ({ name, told }: Subscriber, found: TopicPosition | undefined): TopicPosition | undefined {
+    if (this.#sequences.lastOf(name) !== undefined) return this.#sequences.lowest(name, found)
+    return told !== undefined && told.epoch === found?.epoch && told.offset < found.offset ? told : found
   }
 
   /** Looks history up. What is delivered goes on where it ends. */
@@ -276,7 +285,7 @@ export class Topics {
 
   /** True where the connection gets the topic by a pattern as well. */
   #hasByPattern (subscriber: Subscriber): boolean {
-    return this.#rosterOf(subscriber).findPatternOf(subscriber.connection, subscriber.name)?.isLive === true
+    return this.#rosterOf(subscriber).findPatternOf(subscriber.connection, subscriber.name) !== undefined
   }
 
   #stands (subscriber: Subscriber): boolean {

@@ -535,6 +535,46 @@ t.test('who is subscribed already gets what is still on its way: its position is
   t.strictSame(a.texts, ['1', '2', '3'])
 })
 
+t.test('whoever has come back and subscribes once more gets nothing twice that is still on its way', async (t) => {
+  for (const [again, want] of [['without', ['2', '3', '4']], ['with', ['2', '3', '3', '4']]] as const) {
+    const scene = gated()
+    const wire = new Wire(scene.engine)
+    const [a, b] = [new FakeSubscriber(), new FakeSubscriber()]
+    const since = await scene.keep('room/a', '1')
+    await scene.subscribe(b, 'room/a')
+    wire.set('keep')
+    await scene.keep('room/a', '2', '3')
+    await scene.subscribe(a, 'room/a', { since })
+    t.match(await scene.subscribe(a, 'room/a', again === 'with' ? { since: { ...since, offset: 2 } } : {}), { position: { offset: 3 } }, `${again} since`)
+    wire.letGo()
+    wire.set('pass')
+    await scene.keep('room/a', '4')
+    t.strictSame(a.texts, want)
+    t.strictSame(b.texts, ['2', '3', '4'])
+  }
+})
+
+t.test('subscribed once more before anything of the topic has come, while somebody gets it by a pattern', async (t) => {
+  for (const first of ['by name', 'by pattern'] as const) {
+    const scene = gated()
+    const wire = new Wire(scene.engine)
+    const [a, b] = [new FakeSubscriber(), new FakeSubscriber()]
+    await scene.subscribe(b, 'room/*')
+    await scene.keep('room/b', '0')
+    if (first === 'by name') t.match(await scene.subscribe(a, 'room/a', { history: HISTORY }), { position: { offset: 0 } })
+    else await scene.subscribe(a, 'room/*')
+    wire.set('keep')
+    await scene.keep('room/a', '1', '2')
+    const { position } = await scene.subscribe(a, 'room/a', { history: HISTORY })
+    if (first === 'by name') t.match(position, { offset: 0 }, 'where it stood')
+    wire.letGo()
+    wire.set('pass')
+    await scene.keep('room/a', '3')
+    t.strictSame(a.texts.slice(-3), ['1', '2', '3'], first)
+    t.strictSame(b.texts, ['0', '1', '2', '3'])
+  }
+})
+
 t.test('whoever comes while a gap is looked up', async (t) => {
   const scene = gated()
   const wire = new Wire(scene.engine)
