@@ -11,6 +11,8 @@ export const MAX_BY_PATTERN = 10_000
 export interface SequencesOwner {
   /** Whether anybody of this process is subscribed to a topic: by name, or by a pattern. */
   isWanted (topic: string): 'name' | 'pattern' | undefined
+  /** Where the one of those subscribed to a topic is who is furthest behind a position, of that epoch: everything from there on is for them. */
+  standsAt (topic: string, position: TopicPosition): TopicPosition | undefined
   lookUp (topic: string, since: TopicPosition): TopicHistorySlice | Promise<TopicHistorySlice>
   /** The next message. */
   hand (record: TopicRecord): void
@@ -46,9 +48,8 @@ export class Sequences {
   take (record: TopicRecord): void {
     const { topic, position } = record
     if (position === undefined) return this.#owner.hand(record)
-    const place = this.#places.get(topic)
+    const place = this.#places.get(topic) ?? this.#begin(topic, this.#owner.standsAt(topic, position) ?? { epoch: position.epoch, offset: position.offset - 1 })
     if (place === undefined) {
-      this.#begin(topic, { epoch: position.epoch, offset: position.offset - 1 }, position)
       this.#owner.hand(record)
     } else if (place.waiting !== undefined) {
       wait(place, record)
@@ -87,7 +88,7 @@ export class Sequences {
 
   /** A topic stands there, as history says, and somebody subscribes by name. What subscribers by a pattern have yet to get is not known. */
   beginAt (topic: string, position: TopicPosition): void {
-    if (!this.#places.has(topic)) this.#begin(topic, position, position)
+    if (!this.#places.has(topic)) this.#begin(topic, position)
   }
 
   /** Nobody is subscribed to a topic by its name, or to a pattern, any more: forgets places for which that was all. */
@@ -116,11 +117,13 @@ export class Sequences {
     this.#byPattern.clear()
   }
 
-  #begin (topic: string, first: TopicPosition, last: TopicPosition): void {
+  #begin (topic: string, position: TopicPosition): Place | undefined {
     const by = this.#owner.isWanted(topic)
-    if (by === undefined || (by === 'pattern' && this.#places.size >= MAX_BY_PATTERN)) return
-    this.#places.set(topic, { first, last, waiting: undefined, waitingSize: 0, isUncertain: false })
+    if (by === undefined || (by === 'pattern' && this.#places.size >= MAX_BY_PATTERN)) return undefined
+    const place: Place = { first: position, last: position, waiting: undefined, waitingSize: 0, isUncertain: false }
+    this.#places.set(topic, place)
     if (by === 'pattern') this.#noteByPattern(topic)
+    return place
   }
 
   /** Subscribers by name have gone. Where too many topics have a place it goes too, unless something waits there. */

@@ -71,6 +71,7 @@ export class Topics {
     this.#onError = onError
     this.#sequences = new Sequences({
       isWanted: (topic) => this.#lines.has(topic) ? 'name' : this.#hasPatternOf(topic) ? 'pattern' : undefined,
+      standsAt: (topic, position) => this.#standsAt(topic, position),
       lookUp: (topic, since) => this.#engine.history(topic, since, undefined),
       hand: (record) => this.#handOut(record),
       onLost: (topic, position) => this.#tellLost(topic, position),
@@ -337,9 +338,25 @@ export class Topics {
     return this.#plain.atPatternOf(topic) !== undefined || this.#wrapped.atPatternOf(topic) !== undefined
   }
 
+  /** Finds where the one is who is furthest behind, as it was told. */
+  #standsAt (topic: string, { epoch, offset }: TopicPosition): TopicPosition | undefined {
+    let least: TopicPosition | undefined
+    for (const { told } of this.#at(topic)) {
+      if (told !== undefined && told.epoch === epoch && told.offset < (least?.offset ?? offset)) least = told
+    }
+    return least
+  }
+
+  /** Who is subscribed to a topic, or a pattern, by that name. */
+  #at (name: string): Subscriber[] {
+    return [this.#plain, this.#wrapped].flatMap((roster) => [...roster.at(name)?.values() ?? []])
+  }
+
   /** Server-side subscribers have nothing that they could be told; the log is. */
   #tellLost (topic: string, position: TopicPosition | undefined): void {
     this.#onError(new Error(`messages of ${topic} are lost: they were not delivered, and history does not have them`))
+    // Nobody is where it was.
+    for (const subscriber of this.#at(topic)) subscriber.told = undefined
     const notice = OutgoingMessage.lost(topic, position)
     for (const subscriber of this.#wrapped.at(topic)?.values() ?? []) subscriber.hand(notice)
   }

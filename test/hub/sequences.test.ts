@@ -19,6 +19,7 @@ class Scene {
   readonly asked: string[] = []
   readonly errors: unknown[] = []
   wanted: 'name' | 'pattern' | undefined = 'name'
+  stands: number | undefined
   /** Answers of history, by what was asked; for anything else it is not recovered. */
   history: Readonly<Record<string, readonly string[] | Error>> = {}
   standsAt: At = 'e99'
@@ -26,6 +27,7 @@ class Scene {
 
   readonly sequences = new Sequences({
     isWanted: () => this.wanted,
+    standsAt: (_topic, { epoch }) => this.stands === undefined ? undefined : { epoch, offset: this.stands },
     lookUp: async (topic, since) => await this.#lookUp(topic, since),
     hand: ({ data }) => { this.got.push(String(data)) },
     onLost: (_topic, position) => { this.got.push(`lost ${position === undefined ? 'all' : nameOf(position)}`) },
@@ -101,6 +103,15 @@ t.test('what has no position is handed out as it comes', async (t) => {
   scene.sequences.take({ topic: 'a', data: 'none', isJson: false })
   scene.take('e6')
   t.strictSame(scene.got, ['e5', 'none', 'e6'])
+})
+
+t.test('the first that comes, and somebody stands before it', async (t) => {
+  const scene = new Scene()
+  scene.stands = 3
+  scene.history = { e3: ['e4', 'e5'] }
+  scene.take('e5', 'e6')
+  await turns(1)
+  t.strictSame([scene.got, scene.asked], [['e4', 'e5', 'e6'], ['e3']])
 })
 
 t.test('topics are apart', async (t) => {

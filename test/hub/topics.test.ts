@@ -575,6 +575,33 @@ t.test('subscribed once more before anything of the topic has come, while somebo
   }
 })
 
+t.test('the first that comes is not the next, while somebody gets the topic by a pattern: what is missing is looked up', async (t) => {
+  const scene = gated()
+  const wire = new Wire(scene.engine)
+  const [a, b] = [new FakeSubscriber(), new FakeSubscriber()]
+  await scene.keep('room/a', '1')
+  await scene.subscribe(b, 'room/*')
+  t.match(await scene.subscribe(a, 'room/a', { history: HISTORY }), { position: { offset: 1 } })
+  wire.set('lose')
+  await scene.keep('room/a', '2')
+  wire.set('pass')
+  await scene.keep('room/a', '3')
+  await turns(1)
+  t.strictSame([a.texts, b.texts], [['2', '3'], ['2', '3']])
+  // The engine does not say where it stands: what comes then is not held against where anybody was.
+  scene.engine.fail('history')
+  scene.engine.events?.onState('down')
+  scene.engine.events?.onState('up')
+  await turns(1)
+  scene.engine.mend('history')
+  wire.set('lose')
+  await scene.keep('room/a', '4')
+  wire.set('pass')
+  await scene.keep('room/a', '5')
+  await turns(1)
+  t.strictSame([a.texts, b.texts], [['2', '3', '5'], ['2', '3', '5']])
+})
+
 t.test('whoever comes while a gap is looked up', async (t) => {
   const scene = gated()
   const wire = new Wire(scene.engine)
