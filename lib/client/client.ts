@@ -245,7 +245,8 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
       if (!this.#calls.settle(id, 'reject', reason)) this.emit('error', reason)
     // What comes by itself has no number.
     } else if (id === undefined) this.#subscriptions.onMessage(control)
-    else this.#calls.settle(id, 'resolve', control)
+    // Nor is a question of its own an answer: a route that echoes sends it back.
+    else if (/ack|reply/.test(type)) this.#calls.settle(id, 'resolve', control)
   }
 
   /** Lets the server wait while handlers are busy, unless one of them may wait for the server. */

@@ -203,6 +203,15 @@ t.test('requests: replies, errors as they are, timeouts, signals', async (t) => 
   t.match(await next(socket, 'error'), { name: 'RequestError', code: 'ODD', message: 'by the way' })
 })
 
+t.test('a server that sends back what it gets has answered nothing', async (t) => {
+  const { server, socket } = await setUp(t)
+  server.methods['wait'] = () => new Promise(() => {})
+  const question = t.rejects(socket.request('wait', undefined, { timeout: 50 }), { code: 'FST_WS_CLIENT_TIMEOUT', sent: true })
+  await until(() => server.controls.length > 0)
+  for (const control of server.controls) server.send(control)
+  await question
+})
+
 t.test('a request that timed out before it was sent is not sent', async (t) => {
   const server = await ControlServer.start(t)
   await server.close()
