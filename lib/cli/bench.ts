@@ -16,6 +16,8 @@ export async function benchCommand (args: Arguments, { stdout, stderr }: Streams
   const output = args.text('output') ?? 'text'
   if (!OUTPUTS.includes(output)) throw new UsageFault(`--output must be one of ${OUTPUTS.join(', ')}, got ${output}`)
   if (args.flag('text') && args.flag('binary')) throw new UsageFault('--text and --binary: one of them')
+  const message = args.text('message')
+  if (message !== undefined && (args.flag('binary') || args.text('size') !== undefined)) throw new UsageFault('--message is a text of its own size: neither --binary nor --size')
   const rate = args.number('rate', undefined, 0.001)
   const { headers, protocols = [], auth, ...settings } = options
   const hasProgress = stderr.isTTY === true
@@ -24,8 +26,9 @@ export async function benchCommand (args: Arguments, { stdout, stderr }: Streams
     settings,
     connections: args.integer('connections', 10, 1),
     inFlight: args.integer('in-flight', rate === undefined ? 1 : 1_000, 1),
-    size: args.integer('size', 64, 0),
+    size: message === undefined ? args.integer('size', 64, 0) : Buffer.byteLength(message),
     isBinary: args.flag('binary'),
+    message,
     rate,
     warmUp: args.number('warm-up', 1, 0) * 1_000,
     duration: args.number('duration', 10, 0.001) * 1_000,

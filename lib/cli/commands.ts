@@ -124,13 +124,14 @@ export const COMMANDS: Readonly<Record<CommandName, CommandRow>> = {
   },
   bench: {
     usage: 'ftws bench [options] <url>',
-    summary: 'measure a server that answers each message with one of the same length',
-    details: 'Without --rate each connection sends as answers come: that measures throughput, and a server that stalls is asked less meanwhile. With --rate messages are due at fixed times, and latency is from when one was due, so that a stall counts for all that it holds up.',
+    summary: 'measure a server that answers each message',
+    details: 'Without --message an answer is as long as what it answers. Without --rate each connection sends as answers come: that measures throughput, and a server that stalls is asked less meanwhile. With --rate messages are due at fixed times, and latency is from when one was due, so that a stall counts for all that it holds up.',
     options: {
       ...CONNECTION,
       connections: { type: 'string', short: 'c', value: '<n>', help: 'default 10' },
       'in-flight': { type: 'string', short: 'f', value: '<n>', help: 'messages of a connection without an answer at most; default 1, with --rate 1000' },
       size: { type: 'string', value: '<bytes>', help: 'of a message; default 64' },
+      message: { type: 'string', short: 'm', value: '<text>', help: 'what is sent, for a server that takes no other; any text is an answer then' },
       rate: { type: 'string', short: 'r', value: '<n>', help: 'messages a second, of all connections together; default as many as can be' },
       duration: { type: 'string', short: 'd', value: '<seconds>', help: 'default 10' },
       'warm-up': { type: 'string', value: '<seconds>', help: 'before that: messages that are not counted; default 1' },
@@ -139,7 +140,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandRow>> = {
       output: { type: 'string', value: '<text|json>', help: 'how the result is printed; default text' },
       ...HELP
     },
-    examples: ['ftws bench ws://localhost:3000/echo', 'ftws bench -c 100 --rate 5000 --duration 30 --output json ws://localhost:3000/echo'],
+    examples: ['ftws bench ws://localhost:3000/echo', 'ftws bench -c 100 --rate 5000 --duration 30 --output json ws://localhost:3000/echo', 'ftws bench -m \'{"type":"say","text":"hi"}\' ws://localhost:3000/chat'],
     least: 1,
     most: 1
   }

@@ -1,4 +1,4 @@
-// Load on a server that answers each message with one of the same length: connections, what each has in flight, when messages are due,
+// Load on a server that answers each message, with one of the same length unless the message is given: connections, what each has in flight, when messages are due,
 // and how long answers take. Owns the measuring; what is made of the figures is the report's.
 import { createHistogram } from 'node:perf_hooks'
 import type { RecordableHistogram } from 'node:perf_hooks'
@@ -13,8 +13,11 @@ export interface LoadOptions {
   readonly connections: number
   /** Of one connection, without an answer. */
   readonly inFlight: number
+  /** Of a message, in bytes. */
   readonly size: number
   readonly isBinary: boolean
+  /** The text of `size` bytes that is sent; then any text is an answer. */
+  readonly message?: string | undefined
   /** Messages a second, of all connections. Default: as many as can be. */
   readonly rate: number | undefined
   /** How long, in ms, messages are sent and not counted, before those that are. */
@@ -68,7 +71,7 @@ export class Load {
 
   constructor (options: LoadOptions) {
     this.#options = options
-    const text = 'x'.repeat(options.size)
+    const text = options.message ?? 'x'.repeat(options.size)
     this.#payload = options.isBinary ? Buffer.from(text) : text
   }
 
@@ -279,9 +282,10 @@ class Peer {
 
   #onMessage (data: string | ArrayBuffer): void {
     const load = this.#load
-    const { size, isBinary } = load.options
+    const { size, isBinary, message } = load.options
     const length = typeof data === 'string' ? data.length : data.byteLength
-    if (this.#since.length === 0 || length !== size || (typeof data !== 'string') !== isBinary) {
+    const isOdd = (typeof data !== 'string') !== isBinary || (message === undefined && length !== size)
+    if (this.#since.length === 0 || isOdd) {
       load.unexpected++
       return
     }

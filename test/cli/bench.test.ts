@@ -22,6 +22,17 @@ t.test('JSON', async (t) => {
   t.match(headers[0], { authorization: 'Bearer token', 'sec-websocket-protocol': 'v1', a: '1' })
 })
 
+t.test('a message of its own: whatever text comes is its answer', async (t) => {
+  const { url, received } = await serveEcho(t)
+  const own = await bench(['-d', '0.05', '--warm-up', '0', '-m', '{"text":"größer"}', '--output', 'json', `${url}/echo`])
+  t.match(JSON.parse(own.stdout), { ok: true, size: 19, kind: 'text' })
+  t.equal(received[0], '{"text":"größer"}')
+  const { code, stdout } = await bench(['-d', '0.05', '--warm-up', '0', '-m', 'any', '--output', 'json', `${url}/echo/`])
+  t.match(JSON.parse(stdout), { ok: true, size: 3, unexpected: 0 })
+  t.equal(code, 0)
+  t.match(JSON.parse((await bench(['-d', '0.05', '--warm-up', '0', '--output', 'json', `${url}/echo/`])).stdout), { ok: false, answered: 0 }, 'without it, it has to have the same length')
+})
+
 t.test('text, with progress on a terminal', async (t) => {
   const { url } = await serveEcho(t)
   const { code, stdout, stderr } = await bench(['-c', '1', '-d', '0.3', '--warm-up', '0.3', '--rate', '100', `${url}/echo`], new FakeOutput(true))
@@ -43,6 +54,8 @@ t.test('wrong options', async (t) => {
   const rows: Array<[string[], RegExp]> = [
     [['--output', 'xml'], /--output must be one of text, json/],
     [['--text', '--binary'], /one of them/],
+    [['--message', 'x', '--size', '3'], /neither --binary nor --size/],
+    [['--message', 'x', '--binary'], /neither --binary nor --size/],
     [['--connections', '0'], /--connections must be a number from 1 on/],
     [['--rate', '0'], /--rate/],
     [['--warm-up', '-1'], /--warm-up/],
