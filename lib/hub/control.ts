@@ -156,7 +156,10 @@ export class Control {
     const name = typeof method === 'string' ? method : ''
     const rule = this.#rules.requests.get(name)
     const handler = connection.requestHandler(name)
-    if (rule === undefined || handler === undefined) throw new ControlError('FST_WS_NO_HANDLER', 404, `there is no request ${JSON.stringify(name.slice(0, 50))}`)
+    if (rule === undefined || handler === undefined) {
+      const what = JSON.stringify(name.slice(0, 50))
+      throw new ControlError('FST_WS_NO_HANDLER', 404, rule === undefined ? `there is no request ${what}` : `nothing handles the request ${what}`)
+    }
     const reply = rule.write(await handler(rule.check(payload) as never)) // the rule says which it is
     sendText(connection, `{"type":"ws:reply","id":${id},"payload":${reply}}`)
   }

@@ -29,7 +29,8 @@ async function start (t: Test, options: WebSocketRouteOptions = { topics: [room,
   const requests = {
     add: { request: Type.Object({ a: Type.Number(), b: Type.Number() }), reply: Type.Number() },
     wait: { request: Type.Number() },
-    fail: {}
+    fail: {},
+    forgotten: {}
   }
   app.get('/', { websocket: options, schema: { websocket: { receive: Say, requests } } }, (connection) => {
     connection.on('message', (message) => { said.push(message) })
@@ -229,7 +230,8 @@ t.test('requests and their replies', async (t) => {
   t.same(logged, [], 'what the client is to blame for is no error of the server')
   t.match(await client.ask({ type: 'ws:request', id: 5, method: 'add', payload: { a: 0, b: 0 } }), { type: 'ws:error', id: 5, error: { statusCode: 500 } })
   t.equal(logged.length, 1, 'a reply that does not fit is one')
-  t.match(await client.ask({ type: 'ws:request', id: 6, method: 'toString' }), { type: 'ws:error', id: 6, error: { code: 'FST_WS_NO_HANDLER', statusCode: 404 } })
+  t.match(await client.ask({ type: 'ws:request', id: 6, method: 'toString' }), { type: 'ws:error', id: 6, error: { code: 'FST_WS_NO_HANDLER', message: 'there is no request "toString"', statusCode: 404 } })
+  t.match(await client.ask({ type: 'ws:request', id: 7, method: 'forgotten' }), { type: 'ws:error', id: 7, error: { code: 'FST_WS_NO_HANDLER', message: 'nothing handles the request "forgotten"', statusCode: 404 } })
 })
 
 const wrong: ReadonlyArray<{ name: string, message: object, code: string, statusCode: number }> = [
