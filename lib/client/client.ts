@@ -239,10 +239,10 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   }
 
   #onControl (control: Control): void {
-    const { type, id, error } = control
+    const { type, id, topic, error } = control
     if (type === 'ws:error') {
       const reason = new RequestError(error)
-      if (!this.#calls.settle(id, 'reject', reason)) this.emit('error', reason)
+      if (!this.#calls.settle(id, 'reject', reason) && !this.#subscriptions.end(topic, reason)) this.emit('error', reason)
     // What comes by itself has no number.
     } else if (id === undefined) this.#subscriptions.onMessage(control)
     // Nor is a question of its own an answer: a route that echoes sends it back.

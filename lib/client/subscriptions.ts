@@ -5,6 +5,7 @@ import type { Waiter } from './calls.ts'
 import { defer } from './deferred.ts'
 import type { Deferred } from './deferred.ts'
 import { ClientError } from './errors.ts'
+import type { RequestError } from './errors.ts'
 import { Inbox } from './inbox.ts'
 import type { Listener } from './inbox.ts'
 import type { RequestOptions, SubscribeOptions, TopicMember, TopicPlace } from './types.ts'
@@ -121,6 +122,13 @@ export class Subscriptions {
     for (const channel of this.#channels.values()) this.#drop(channel, reason)
   }
 
+  /** The server has ended a subscription. @returns false if there is none */
+  end (topic: unknown, reason: RequestError): boolean {
+    const channel = this.#channels.get(topic)
+    if (channel !== undefined) this.#onRefused(channel, reason)
+    return channel !== undefined
+  }
+
   /**
    * Takes what the server says of a topic: a message, that somebody comes or goes, or that messages are lost.
    *
@@ -164,7 +172,7 @@ export class Subscriptions {
     const { topic, data, place: since } = channel
     this.#owner.call({ type: 'ws:subscribe', topic, since, data }, {
       resolve: (answer: Control) => this.#onAnswer(channel, answer, since),
-      reject: (reason) => this.#onRefused(channel, reason as object) // an error
+      reject: (reason) => this.#onRefused(channel, reason as RequestError | ClientError)
     })
   }
 
@@ -183,9 +191,9 @@ export class Subscriptions {
     channel.confirmed.resolve()
   }
 
-  #onRefused (channel: Channel, reason: { readonly sent?: unknown }): void {
+  #onRefused (channel: Channel, reason: RequestError | ClientError): void {
     // The connection broke: it is renewed with the next one.
-    if (reason.sent) return
+    if ((reason as Partial<ClientError>).sent) return // which the server's have not
     if (!channel.isNew) this.#tell(channel, 'error', reason)
     this.#drop(channel, reason)
   }

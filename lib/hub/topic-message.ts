@@ -41,6 +41,12 @@ export class OutgoingMessage {
   }
 }
 
+/** What a client is told whose subscription the application has ended. */
+export function endNotice (topic: string): SharedMessage {
+  const error = { code: 'FST_WS_TOPIC_FORBIDDEN', message: 'the server has ended the subscription', statusCode: 403 }
+  return new SharedMessage(JSON.stringify({ type: 'ws:error', topic, error }))
+}
+
 /** Around JSON that has been written once already. */
 function wrap ({ topic, isJson, position }: TopicRecord, data: string): string {
   const place = position === undefined ? '' : `,"epoch":${JSON.stringify(position.epoch)},"offset":${position.offset}`

@@ -12,7 +12,7 @@ import { MemberView } from './member-view.ts'
 import { Roster, isPattern } from './roster.ts'
 import { Sequences } from './sequences.ts'
 import { Subscriber } from './subscriber.ts'
-import { OutgoingMessage } from './topic-message.ts'
+import { endNotice, OutgoingMessage } from './topic-message.ts'
 
 /** How a connection subscribes. */
 export interface Joining extends TopicSubscribeOptions {
@@ -207,7 +207,7 @@ export class Topics {
   }
 
   /**
-   * Ends what the application and the client have subscribed a connection to.
+   * Ends what the application and the client have subscribed a connection to; the client is told.
    *
    * @param isClients - only the client's own subscription
    * @returns false if there is none
@@ -215,7 +215,10 @@ export class Topics {
   async unsubscribe (connection: Connection, name: string, isClients = false): Promise<boolean> {
     const rosters = isClients ? [this.#wrapped] : [this.#plain, this.#wrapped]
     const found = rosters.map((roster) => roster.find(connection, name)).filter((subscriber) => subscriber !== undefined)
-    await Promise.all(found.map((subscriber) => this.#remove(subscriber)))
+    const ended = Promise.all(found.map((subscriber) => this.#remove(subscriber)))
+    // One that has not begun is answered.
+    if (!isClients && found.some(({ isWrapped, isLive }) => isWrapped && isLive)) connection.sendShared(endNotice(name))
+    await ended
     return found.length > 0
   }
 

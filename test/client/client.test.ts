@@ -373,6 +373,22 @@ t.test('a subscription that is refused when it is renewed ends, and is told', as
   for await (const message of subscription) t.fail(String(message))
 })
 
+t.test('a subscription that the server ends is over, and is not asked for again', async (t) => {
+  const { server, socket } = await setUp(t)
+  const subscription = await socket.subscribe('news')
+  const error = new Promise((resolve) => { subscription.on('error', resolve) })
+  const told = next(socket, 'error')
+  server.send({ type: 'ws:error', topic: 'news', error: { code: 'FST_WS_TOPIC_FORBIDDEN', message: 'out' } })
+  t.match(await error, { name: 'RequestError', code: 'FST_WS_TOPIC_FORBIDDEN', message: 'out' })
+  t.equal(await told, await error)
+  for await (const message of subscription) t.fail(String(message))
+  const opened = next(socket, 'open')
+  server.cut()
+  await opened
+  await socket.subscribe('other')
+  t.strictSame(server.controls.map(({ topic }) => topic), ['news', 'other'])
+})
+
 t.test('a subscription that was asked for while there was no connection, and one that was under way when it broke', async (t) => {
   const { server, socket } = await setUp(t)
   server.answers = false

@@ -177,6 +177,8 @@ t.test('a topic that the handler has subscribed the client to as well', async (t
   t.same(await client.take(1), ['the handler\'s'])
   await client.ask({ type: 'ws:subscribe', id: 3, topic: 'news' })
   t.equal(await end(), true)
+  const error = { code: 'FST_WS_TOPIC_FORBIDDEN', message: 'the server has ended the subscription', statusCode: 403 }
+  t.same(await client.take(1), [{ type: 'ws:error', topic: 'news', error }])
   await app.websocket.publish(news, 'nobody\'s')
   t.same(await client.ask({ type: 'ws:ping', id: 4 }), { type: 'ws:pong', id: 4 })
 })
