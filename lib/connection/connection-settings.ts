@@ -48,6 +48,8 @@ export interface ConnectionOpening {
 export interface ConnectionControl {
   /** @returns undefined for a message of the application; else when the next one may be delivered. Does not throw, nor reject */
   take (connection: Connection, text: string): Promise<void> | undefined
+  /** True for one that the route describes. */
+  hasRequest (name: string): boolean
 }
 
 /** How one message is sent. */

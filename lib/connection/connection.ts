@@ -239,10 +239,12 @@ export class Connection extends Listeners {
    * Answers requests of the peer: `handlers[method](payload)`, whose result is the reply; what it throws is told the peer. A later one
    * of the same name takes the place of the first.
    *
-   * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a handler that is not a function
+   * @throws {UsageError} `FST_WS_INVALID_ARGUMENT` for a handler that is not a function, and for a request that the route does not describe
    */
   handleRequests (handlers: Readonly<Record<string, RequestHandler>>): this {
     checkHandlers(handlers)
+    const unknown = Object.keys(handlers).find((name) => this.#settings.control?.hasRequest(name) !== true)
+    if (unknown !== undefined) throw new UsageError('FST_WS_INVALID_ARGUMENT', `the route has no request '${unknown}': schema.websocket.requests describes them`)
     const extras = this.#allExtras
     extras.requestHandlers ??= new Map()
     for (const [method, handler] of Object.entries(handlers)) extras.requestHandlers.set(method, handler)

@@ -92,6 +92,10 @@ export class Control {
     return isControl(envelope) ? this.#answer(connection, envelope) : undefined
   }
 
+  hasRequest (name: string): boolean {
+    return this.#rules.requests.has(name)
+  }
+
   async #answer (connection: Connection, envelope: Envelope): Promise<void> {
     const { id } = envelope
     try {

@@ -220,6 +220,26 @@ t.test('a client that unsubscribes while it is sent what it has missed gets one 
   t.ok(got.length < 103, `${got.length - 3} of 100 were sent`)
 })
 
+t.test('a handler of a request that the route does not describe is refused', async (t) => {
+  const rows: Array<[options: object, name: string]> = [
+    [{ schema: { websocket: { requests: { add: {} } } } }, 'ad'],
+    [{ schema: { websocket: { requests: { add: {} } } } }, 'toString'],
+    [{}, 'add']
+  ]
+  for (const [options, name] of rows) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(websocket)
+    const failed = new Promise((resolve) => {
+      app.get('/', { websocket: { errorHandler: resolve }, ...options }, (connection) => {
+        connection.handleRequests({ [name]: () => 1 } as never)
+      })
+    })
+    await app.injectWS('/')
+    t.match(await failed, { code: 'FST_WS_INVALID_ARGUMENT', message: new RegExp(`no request '${name}'`) })
+  }
+})
+
 t.test('requests and their replies', async (t) => {
   const { app, logged } = await start(t)
   const client = await Client.open(app)
