@@ -48,7 +48,7 @@ export function checkTopic (topic: Topic): void {
 
 /** True for a name with parameters: they are given in front of everything else. A colon within a segment makes none. */
 export function hasParams (name: string): boolean {
-  return /(?:^|\/):/.test(name)
+  return /(^|\/):/.test(name)
 }
 
 /**

@@ -1,7 +1,7 @@
 // All open connections of an instance. Owns the types of `fastify.websocket`, `fastify.websocketServer` and `fastify.injectWS`.
 import type { AnyWebSocketConnection, WebSocketConnection } from './connection.ts'
 import type { WebSocketMetrics } from './metrics.ts'
-import type { WebSocketPerMessageDeflate } from './options.ts'
+import type { DeflateChoices } from './deflate.ts'
 import type { Topic, TopicEvents, TopicMember, TopicNameArguments, TopicPosition, TopicPublishArguments, TopicPublishOptions } from './topics.ts'
 
 /** A live view of connections: iterable, with a count; a set that cannot be written. */
@@ -63,7 +63,7 @@ export interface InjectWebSocketOptions {
   /** Subprotocols to offer. */
   readonly protocols?: string | readonly string[]
   /** Offers permessage-deflate; what an object leaves out is as the default of the route option. Default: false. */
-  readonly perMessageDeflate?: boolean | Omit<WebSocketPerMessageDeflate, 'maxMemory'>
+  readonly perMessageDeflate?: boolean | DeflateChoices
   /** The address that the server sees. Default: 127.0.0.1. */
   readonly remoteAddress?: string
 }

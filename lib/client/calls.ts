@@ -71,7 +71,7 @@ export class Calls {
     this.#pending.delete(id)
     call?.end()
     call?.[how](value as never) // see above
-    return call !== undefined
+    return !!call
   }
 
   /**

@@ -1,6 +1,6 @@
 // A client as the application sees it: its messages, requests and subscriptions, over one connection after the other. Knows neither
 // Node nor a browser; what it is typed as is in types.ts.
-import { fillTopic } from '../topic.ts'
+import { fillTopic, hasParams } from '../topic.ts'
 import type { Topic } from '../topic.ts'
 import type { WebSocketContract } from '../contract.ts'
 import { paramError } from './address.ts'
@@ -128,7 +128,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
   }
 
   async publish (topic: string | Topic, ...args: unknown[]): Promise<Published> {
-    const name = nameOf(topic, /(^|\/):/.test((topic as Topic).name) ? args.shift() : undefined) // as above
+    const name = nameOf(topic, hasParams((topic as Topic).name) ? args.shift() : undefined) // as above
     const [message, options] = args as [unknown, RequestOptions | undefined]
     this.#check((topic as Topic).schema, message)
     const { epoch, offset } = await this.#ask<Control & Published>({ type: 'ws:publish', topic: name, message }, options)
@@ -246,7 +246,7 @@ export class Client extends Inbox implements LinkEvents, SubscriptionsOwner {
     // What comes by itself has no number.
     } else if (id === undefined) this.#subscriptions.onMessage(control)
     // Nor is a question of its own an answer: a route that echoes sends it back.
-    else if (/ack|reply/.test(type)) this.#calls.settle(id, 'resolve', control)
+    else if (/:(ack|reply)/.test(type)) this.#calls.settle(id, 'resolve', control)
   }
 
   /** Lets the server wait while handlers are busy, unless one of them may wait for the server. */

@@ -1,4 +1,5 @@
 // What `connect` takes, typed by the contract. Knows neither Node nor a browser.
+import type { DeflateChoices } from '../../types/deflate.ts'
 import type { CarriedTypes, SchemaTypes, WebSocketContract } from '../contract.ts'
 
 /** A value, or a function that gives one for each attempt to connect. */
@@ -44,16 +45,8 @@ export interface PingOptions {
   readonly application?: boolean
 }
 
-/** Of permessage-deflate (RFC 7692), in the names of a route's options. */
-export interface ClientDeflateOptions {
-  readonly threshold?: number
-  readonly level?: number
-  readonly memLevel?: number
-  readonly serverNoContextTakeover?: boolean
-  readonly clientNoContextTakeover?: boolean
-  readonly serverMaxWindowBits?: number
-  readonly clientMaxWindowBits?: number
-}
+/** Of permessage-deflate (RFC 7692): a route's options. */
+export type ClientDeflateOptions = DeflateChoices
 
 type Secret = string | Uint8Array
 

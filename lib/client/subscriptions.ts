@@ -100,7 +100,7 @@ export class Subscriptions {
     options.signal?.throwIfAborted()
     const channel = this.#channels.get(topic) ?? this.#add(topic, options)
     const subscription = new TopicSubscription(channel, schema)
-    if (listener !== undefined) subscription.on('message', listener)
+    if (listener) subscription.on('message', listener)
     channel.members.add(subscription)
     await new Promise<void>((resolve, reject) => {
       const end = limit(options, () => this.#owner.isOpen, (reason) => {
@@ -125,8 +125,8 @@ export class Subscriptions {
   /** The server has ended a subscription. @returns false if there is none */
   end (topic: unknown, reason: RequestError): boolean {
     const channel = this.#channels.get(topic)
-    if (channel !== undefined) this.#onRefused(channel, reason)
-    return channel !== undefined
+    if (channel) this.#onRefused(channel, reason)
+    return !!channel
   }
 
   /**
@@ -150,7 +150,7 @@ export class Subscriptions {
     // Of another kind: from a server that is newer.
     if (type && type !== 'ws:message') return
     const next = toPlace(epoch ?? place?.epoch, offset)
-    if (next !== undefined) {
+    if (next) {
       const ahead = next.epoch === place?.epoch ? next.offset - place.offset : Infinity
       // Seen before: it came both in time and with what was missed.
       if (ahead < 1 || (!type && ahead > 1)) return
@@ -186,7 +186,7 @@ export class Subscriptions {
     channel.present = new Map((members as TopicMember[]).map((member) => [member.id, member]))
     // What was missed follows, and each message brings its offset.
     if (!recovered) channel.place = toPlace(epoch, offset)
-    if (!channel.isNew || since !== undefined) this.#tell(channel, recovered ? 'recovered' : 'lost', channel.topic)
+    if (!channel.isNew || since) this.#tell(channel, recovered ? 'recovered' : 'lost', channel.topic)
     channel.isNew = false
     channel.confirmed.resolve()
   }

@@ -1,6 +1,7 @@
 // The order of what an engine delivers, topic by topic: each message once and none left out, by the offsets of topics with history. What is
 // repeated is dropped, what is missing is fetched from history; where it is not there, that is told. Owns no subscription.
 import type { TopicHistorySlice, TopicPosition, TopicRecord } from '../../types/topics.ts'
+import { follows, isUpTo } from './position.ts'
 import { isPattern, patternOf } from './roster.ts'
 import { MAX_BACKLOG, MAX_BACKLOG_SIZE } from './subscriber.ts'
 
@@ -223,13 +224,4 @@ function wait (place: Place, record: TopicRecord): void {
   }
   waiting.push(record)
   place.waitingSize += record.data.length
-}
-
-/** True for the message right behind: the next offset, or the first one of a history that has begun anew. */
-function follows (last: TopicPosition, next: TopicPosition): boolean {
-  return next.epoch === last.epoch ? next.offset === last.offset + 1 : next.offset === 1
-}
-
-function isUpTo (last: TopicPosition, position: TopicPosition): boolean {
-  return position.epoch === last.epoch && position.offset <= last.offset
 }

@@ -3,6 +3,7 @@
 import type { Connection } from '../connection/connection.ts'
 import { UsageError } from '../protocol/errors.ts'
 import type { TopicPosition, TopicRecord } from '../../types/topics.ts'
+import { isUpTo } from './position.ts'
 import { OutgoingMessage } from './topic-message.ts'
 
 /** What may come for a subscriber while its history is looked up or sent: messages, and the bytes or UTF-16 units that they have. */
@@ -62,7 +63,7 @@ export class Subscriber {
   /** Hands it a message of the topic, which waits where something else has to be sent first. */
   hand (message: OutgoingMessage): void {
     if (this.#hasUpTo !== undefined) {
-      if (isUpTo(this.#hasUpTo, message.record)) return
+      if (isUpTo(this.#hasUpTo, message.record.position)) return
       this.#hasUpTo = undefined
     }
     const backlog = this.#backlog
@@ -90,7 +91,7 @@ export class Subscriber {
     const backlog = this.#backlog
     this.#backlog = undefined
     for (const message of backlog?.messages.slice(backlog.next) ?? []) {
-      if (!isUpTo(backlog?.sentUpTo, message.record)) this.send(message)
+      if (!isUpTo(backlog?.sentUpTo, message.record.position)) this.send(message)
     }
   }
 
@@ -119,7 +120,7 @@ export class Subscriber {
   /** Sends, of what has come meanwhile, what is part of what `position` stands behind. It stays where it is: `catchUp` passes over it. */
   sendUpTo (position: TopicPosition | undefined): void {
     for (const message of this.#backlog?.messages ?? []) {
-      if (isUpTo(position, message.record)) this.send(message)
+      if (isUpTo(position, message.record.position)) this.send(message)
     }
   }
 
@@ -144,7 +145,7 @@ export class Subscriber {
     backlog.sentUpTo = position
     // It may grow.
     for (let message = backlog.messages[0]; message !== undefined; message = backlog.messages[++backlog.next]) {
-      if (isUpTo(position, message.record)) continue
+      if (isUpTo(position, message.record.position)) continue
       if (this.connection.isOverHighWaterMark) await this.#waitForPeer(backlog)
       this.send(message)
     }
@@ -168,9 +169,4 @@ export class Subscriber {
     }
     this.checkStands()
   }
-}
-
-/** True for what is part of what `position` stands behind. */
-function isUpTo (position: TopicPosition | undefined, record: TopicRecord): boolean {
-  return position !== undefined && record.position?.epoch === position.epoch && record.position.offset <= position.offset
 }

@@ -2,6 +2,7 @@
 // arguments are told apart, who may do it, and how a message is serialised; the rest is for topics.ts.
 import { Connection } from '../connection/connection.ts'
 import { toBytes } from '../connection/data.ts'
+import { isThenable } from '../connection/listeners.ts'
 import type { ConnectionTopics } from '../connection/topic-methods.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { checkTopic, checkTopicName, hasParams, TopicError, topicName } from '../topic.ts'
@@ -78,7 +79,7 @@ export class TopicCalls implements ConnectionTopics {
     connection: Connection, name: string, params: Readonly<Record<string, string>>, options: Omit<Joining, 'max'>
   ): Promise<TopicSubscription> {
     const asked = this.#check({ connection, name, params, action: 'subscribe', data: options.data })
-    const data = isPromise(asked) ? await this.#waitFor(asked, connection, name, options.isWrapped === true) : asked
+    const data = isThenable(asked) ? await this.#waitFor(asked, connection, name, options.isWrapped === true) : asked
     checkSince(options.since)
     checkData(data)
     return await this.#topics.subscribe(connection, name, { ...options, data, max: this.#rules.max })
@@ -97,7 +98,7 @@ export class TopicCalls implements ConnectionTopics {
     const target = readTarget(topic, args, false)
     const asked = this.#check({ connection, name: target.name, params: target.params, action: 'publish' })
     // Only behind it the message is looked at: what is not allowed costs nothing, and what is, and at once, is taken at once.
-    if (isPromise(asked)) await asked
+    if (isThenable(asked)) await asked
     const { record, audience } = this.#write(target, connection)
     return await this.#topics.publish(record, audience)
   }
@@ -146,7 +147,7 @@ export class TopicCalls implements ConnectionTopics {
     if (authorize === undefined) return data
     const answer = authorize(connection, name, params, action, data)
     // A copy: it may be of another kind.
-    return isPromise(answer) ? Promise.resolve(answer).then((late) => judge(late, question)) : judge(answer, question)
+    return isThenable(answer) ? Promise.resolve(answer).then((late) => judge(late, question)) : judge(answer, question)
   }
 
   #write ({ name, topic, rest }: Target, publisher: Connection | undefined): { record: TopicRecord, audience: Audience } {
@@ -192,10 +193,6 @@ function judge (answer: unknown, { name, action, data }: Question): unknown {
   if (typeof answer !== 'object' || answer === null || !('data' in answer)) throw new UsageError('FST_WS_TOPIC_FORBIDDEN', `${action} ${name}`)
   // A pattern has no members.
   return name.endsWith('*') ? data : answer.data
-}
-
-function isPromise (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 function readOptions (given: unknown): object {

@@ -2,6 +2,7 @@
 // history and members are the engine's, messages and names the caller's, and what a subscriber gets in which order is in subscriber.ts.
 import { EventEmitter } from 'node:events'
 import type { Connection } from '../connection/connection.ts'
+import { toError } from '../connection/listeners.ts'
 import { SharedMessage } from '../connection/shared-message.ts'
 import { UsageError } from '../protocol/errors.ts'
 import { checkTopicName } from '../topic.ts'
@@ -454,8 +455,4 @@ async function within (patience: number, closing: void | Promise<void>): Promise
   } finally {
     clearTimeout(timer)
   }
-}
-
-function toError (reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason))
 }

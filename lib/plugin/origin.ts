@@ -2,6 +2,7 @@
 // same; when to ask, and what else refuses a handshake, is not known here.
 import { isRegExp } from 'node:util/types'
 import type { FastifyRequest } from 'fastify'
+import { isThenable } from '../connection/listeners.ts'
 import { readFieldLines } from '../protocol/header-fields.ts'
 import type { WebSocketAllowedOrigins } from '../../types/options.ts'
 import { ForeignOriginError } from './errors.ts'
@@ -139,10 +140,6 @@ function findCure (origin: string, request: FastifyRequest, own: string | undefi
   const isForwarded = own !== undefined && request.raw.headers['x-forwarded-host'] !== undefined
   if (!isSchemeOnly && !isForwarded) return cure
   return `${cure}; if a proxy stands before the server, let it send X-Forwarded-Proto and X-Forwarded-Host, and set Fastify's option trustProxy`
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 function withoutScheme (origin: string): string {
