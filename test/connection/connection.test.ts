@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { Connection } from '../../lib/connection/connection.ts'
-import { LOOK_EVERY } from '../../lib/connection/rest.ts'
+import { untilAtRest } from '../helpers/at-rest.ts'
 import { closeCallsOf, connectionOn, memoryUsed, openPair, openSockets, Peer, settingsWith, turns, untilClosed, untilTrue } from '../helpers/connection-pair.ts'
 import type { Pair, PairOptions } from '../helpers/connection-pair.ts'
 import { closePayload, encodeFrame } from '../helpers/wire-frames.ts'
@@ -499,8 +499,6 @@ t.test('1,000 connections opened and closed leave no timer, no handle and no mem
     far.destroy()
   }
   const openMany = async (count: number): Promise<void> => { for (let i = 0; i < count; i += 20) await Promise.all(Array.from({ length: 20 }, open)) }
-  // Who was awake is held until it has been asked twice whether it is at rest.
-  const untilAtRest = (): Promise<void> => new Promise((resolve) => { setTimeout(resolve, 3 * LOOK_EVERY) })
   await openMany(1000)
   await untilAtRest()
   const memory = await memoryUsed()

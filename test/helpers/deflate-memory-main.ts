@@ -1,7 +1,7 @@
 // Runs attacks with compressed messages in a process of its own, in which nothing else keeps track of what it does, and sends its
 // figures to the test that has started it. The peers are here as well; their bytes are made before anything is measured.
 import type { DeflateSettings } from '../../lib/connection/deflate/settings.ts'
-import { LOOK_EVERY } from '../../lib/connection/rest.ts'
+import { untilAtRest } from './at-rest.ts'
 import { connectionOn, memoryUsed, openSockets, Peer, turns, untilClosed, untilTrue } from './connection-pair.ts'
 import { noise, pack, packAll, prose, settingsOf, WITH_CONTEXT } from './deflate.ts'
 import { escaped } from './guard.ts'
@@ -66,7 +66,7 @@ async function attack (deflate: DeflateSettings, wire: Buffer): Promise<{ code: 
 
 /** Waits until connections that were awake have been asked to rest: so long they are kept. */
 async function settle (): Promise<void> {
-  await new Promise<void>((resolve) => { setTimeout(resolve, LOOK_EVERY * 3) })
+  await untilAtRest()
 }
 
 async function dropBomb (name: string, size: number, deflate: DeflateSettings, wire: Buffer): Promise<BombFigures> {

@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import type { WebSocketPluginOptions } from '../../lib/index.ts'
 import { makeApp } from '../helpers/app.ts'
 import type { TestApp } from '../helpers/app.ts'
+import { untilAtRest } from '../helpers/at-rest.ts'
 import { ClientProcess } from '../helpers/client-process.ts'
 import { turns } from '../helpers/connection-pair.ts'
 import '../helpers/guard.ts'
@@ -55,6 +56,7 @@ t.test('T01 500 headers announce a byte too much, and nothing follows: all close
   const { ended } = await clients.until(({ ended }) => ended === count)
   t.equal(ended, count)
   await settled(() => app.websocket.connections.size === 0)
+  await untilAtRest()
   const held = await watch.report(t, 'T01 500 x (16 MiB + 1) announced')
   t.ok(held < MiB, `${held} bytes are held`)
 })
@@ -179,7 +181,7 @@ t.test('T06 10,000 connections, idle after one message each', async (t) => {
   t.ok(each < IDLE_BUDGET, `${each} bytes each`)
   await clients.destroy()
   await settled(() => app.websocket.connections.size === 0)
-  await turns(20)
+  await untilAtRest()
   const left = await watch.report(t, 'T06 10,000 idle connections')
   t.ok(left < 2 * MiB, `${left} bytes are left when they have gone`)
 })

@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import zlib from 'node:zlib'
 import t from 'tap'
 import type { Connection } from '../../../lib/connection/connection.ts'
-import { LOOK_EVERY } from '../../../lib/connection/rest.ts'
+import { untilAtRest } from '../../helpers/at-rest.ts'
 import { closeCallsOf, openPair, turns, untilClosed, untilTrue } from '../../helpers/connection-pair.ts'
 import type { Pair, Peer } from '../../helpers/connection-pair.ts'
 import { noise, prose, settingsOf, unpack, unpackAll, WITH_CONTEXT } from '../../helpers/deflate.ts'
@@ -71,7 +71,7 @@ t.test('context is kept: the second of two like messages is a few bytes, also be
   connection.send(text)
   await peer.untilFrames(2)
   // Until the outbox has gone.
-  await new Promise<void>((resolve) => { setTimeout(resolve, LOOK_EVERY * 3) })
+  await untilAtRest()
   connection.send(text)
   connection.send(prose(100_000) + text)
   connection.send(text)
